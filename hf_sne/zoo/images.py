@@ -1,0 +1,78 @@
+"""Labelled images as tensors: a Hub data set id, a local folder in the Hub's schema, or scikit-learn's digits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hf_sne.errors import UserError
+
+DIGITS = "digits"
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Images [n, channels, height, width], standardised with the training mean and deviation, and labels [n]."""
+
+    name: str
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    classes: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        channels, height, width = self.train_images.shape[1:]
+        return int(channels), int(height), int(width)
+
+
+def load_images(source: str) -> ImageData:
+    """Images of ``digits``, a Hub data set id (``ylecun/mnist``) or a local folder that ``load_dataset`` reads."""
+    if source == DIGITS:
+        return _load_digits()
+    from datasets import load_dataset
+
+    splits = load_dataset(source)
+    columns = splits["train"].column_names
+    image = next((name for name in ("image", "img") if name in columns), None)
+    if image is None or "label" not in columns:
+        raise UserError(
+            f"{source}: expected an image column ('image' or 'img') and 'label', found {columns}",
+            fix="name a data set of labelled images",
+        )
+    arrays = []
+    for split in ("train", "test"):
+        rows = splits[split]
+        arrays += [np.stack([np.asarray(picture) for picture in rows[image]]), np.asarray(rows["label"])]
+    return _standardised(Path(source).name, *arrays)
+
+
+def _load_digits() -> ImageData:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    train_x, test_x, train_y, test_y = train_test_split(
+        digits.images, digits.target, test_size=0.4, random_state=0, stratify=digits.target
+    )
+    return _standardised(DIGITS, train_x, train_y, test_x, test_y)
+
+
+def _standardised(
+    name: str, train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray
+) -> ImageData:
+    """Channels first, mean 0 and deviation 1 per channel over the training images only."""
+
+    def channels_first(images: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(images.astype(np.float32))
+        return tensor.unsqueeze(1) if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()
+
+    train, test = channels_first(train_x), channels_first(test_x)
+    mean, std = train.mean((0, 2, 3), keepdim=True), train.std((0, 2, 3), keepdim=True)
+    labels = [torch.from_numpy(y.astype(np.int64)) for y in (train_y, test_y)]
+    classes = int(max(y.max() for y in labels)) + 1
+    return ImageData(name, (train - mean) / std, labels[0], (test - mean) / std, labels[1], classes)
