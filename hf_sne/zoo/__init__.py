@@ -1,0 +1,1 @@
+"""Model zoos: populations of small networks, trained to very different test accuracies."""

@@ -1,7 +1,6 @@
 """Train the runs of a plan and keep their checkpoints: one safetensors file a snapshot and one label row."""
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -31,9 +30,10 @@ def train_run(run: Run, data: ImageData, folder: Path) -> list[dict[str, Any]]:
     images, labels = _training_subset(run, data)
     steps = max(1, run.epochs * len(images) // run.batch_size)
     wanted = sorted({round(fraction * steps) for fraction in run.snapshots})
-    rows = []
-    for step in _train(network, run, images, labels, steps, wanted):
-        rows.append(_snapshot(network, run, data, folder, step, "none"))
+    rows = [
+        _snapshot(network, run, data, folder, step, "none")
+        for step in _train(network, run, images, labels, steps, wanted)
+    ]
     if run.damage == "shuffled" and _shuffle_one_side(network):
         rows.append(_snapshot(network, run, data, folder, steps, run.damage))
     return rows
@@ -56,9 +56,7 @@ def _train(
     """Train for ``steps``, pausing at every wanted step so that the caller can look at the network."""
     kinds: dict[str, Any] = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     extra = {"momentum": 0.9} if run.optimizer == "sgd" else {}
-    optimizer = kinds[run.optimizer](
-        network.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay, **extra
-    )
+    optimizer = kinds[run.optimizer](network.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay, **extra)
     order = torch.empty(0, dtype=torch.long)
     if 0 in wanted:
         yield 0
@@ -94,9 +92,7 @@ def _evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float
     return loss, float((logits.argmax(1) == labels).float().mean())
 
 
-def _snapshot(
-    network: nn.Module, run: Run, data: ImageData, folder: Path, step: int, damage: str
-) -> dict[str, Any]:
+def _snapshot(network: nn.Module, run: Run, data: ImageData, folder: Path, step: int, damage: str) -> dict[str, Any]:
     """Measure and write one checkpoint; diverged networks (NaN weights) are recorded, not hidden."""
     name = f"{run.run}-{step:06d}{'' if damage == 'none' else '-' + damage}"
     save_file({key: value.contiguous() for key, value in network.state_dict().items()}, folder / f"{name}.safetensors")
@@ -135,7 +131,7 @@ def _populate_run(run: Run, folder: Path) -> list[dict[str, Any]]:
     record = folder / _RUNS / f"{run.run}.json"
     part = record.with_suffix(".part")
     part.write_text(json.dumps(rows))
-    os.replace(part, record)
+    part.replace(record)
     return rows
 
 
@@ -158,8 +154,12 @@ def populate(runs: Sequence[Run], source: str, folder: Path, workers: int) -> It
     with ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(source,)
     ) as pool:
-        for done in as_completed([pool.submit(_populate_run, run, folder) for run in missing]):
-            yield done.result()
+        try:
+            for done in as_completed([pool.submit(_populate_run, run, folder) for run in missing]):
+                yield done.result()
+        finally:
+            # A caller that stops early waits for the runs in flight, not for the whole plan.
+            pool.shutdown(cancel_futures=True)
 
 
 def write_labels(folder: Path) -> Path:

@@ -1,0 +1,91 @@
+"""``hf-sne score``: checkpoints in, a ranking by predicted accuracy out."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import track
+from rich.text import Text
+
+from hf_sne.cli.console import REFUSED, notes_console, results_console
+from hf_sne.cli.encoder import AUTO, load_encoder
+from hf_sne.cli.sources import expand_folders
+from hf_sne.escape import ascii_json
+
+if TYPE_CHECKING:
+    from hf_sne.pipelines import WeightPerformancePipeline
+    from hf_sne.pipelines.report import Row
+
+
+def score_command(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH_OR_REPO", help="Files, folders or Hub repo ids; a folder may hold many files."),
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="Encoder to score with: folder or Hub repo id. Default: the built-in one.")
+    ] = None,
+    model_revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of --model.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of the Hub repos to score.")] = None,
+    device: Annotated[str, typer.Option(help="auto (a GPU when there is one), cpu, cuda or cuda:N.")] = AUTO,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Also read torch pickles (.pt, .pth, .bin, .ckpt), confined.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Full results as JSON, in the order given.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="One CSV row a checkpoint, in the order given.")] = False,
+) -> None:
+    """Predict the test accuracy of each checkpoint from its weights alone, and rank them.
+
+    Exit code: 0 all scored, 1 some refused, 2 the command cannot be run as typed.
+    """
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv exclude each other")
+    if model_revision and not model:
+        raise typer.BadParameter("--model-revision needs --model")
+    pipe = load_encoder(model, model_revision, device)
+    results = _score(pipe, _expanded(sources, allow_pickle), revision, allow_pickle)
+    from hf_sne.pipelines.report import to_csv, to_rows
+
+    rows = to_rows(results)
+    if as_json:
+        typer.echo(ascii_json(results))
+    elif as_csv:
+        typer.echo(to_csv(rows), nl=False)
+    else:
+        _print_tables(rows)
+    if any(row["error"] is not None for row in rows):
+        raise typer.Exit(REFUSED)
+
+
+def _expanded(sources: Sequence[str], allow_pickle: bool) -> list[str]:
+    found, notes = expand_folders(sources, allow_pickle)
+    for note in notes:
+        notes_console().print(Text(note), soft_wrap=True)
+    return found
+
+
+def _score(
+    pipe: "WeightPerformancePipeline", sources: Sequence[str], revision: str | None, allow_pickle: bool
+) -> list[Any]:
+    """One result or refusal a source, in order; a progress bar where standard error is a terminal."""
+    console = notes_console()
+    scored = track(
+        pipe.iterate(sources, revision=revision, allow_pickle=allow_pickle),
+        "Scoring",
+        total=len(sources),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    return list(scored)
+
+
+def _print_tables(rows: "Sequence[Row]") -> None:
+    from hf_sne.pipelines.report import ranked, refusal_table, score_table
+
+    console = results_console()
+    best_first = ranked(rows)
+    if best_first:
+        console.print(score_table(best_first))
+    if len(best_first) < len(rows):
+        console.print(refusal_table(rows))

@@ -1,0 +1,1 @@
+"""Encoders of weights, and the baselines they must beat."""

@@ -1,0 +1,1 @@
+"""What an encoder of weights must beat: statistics of the weights, and size alone."""

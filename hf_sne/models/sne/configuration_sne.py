@@ -1,0 +1,128 @@
+"""What an SNE encoder is made of (Andreis et al., NeurIPS 2024, arXiv 2305.16625)."""
+
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+SET_TO_SET = ("identity", "mlp", "deepset", "isab", "sab")
+SET_TO_VECTOR = ("mean", "max", "moments", "pma")
+POSITIONS = ("none", "added", "projected")
+LOSSES = ("bce", "mse")
+
+
+@strict
+class SneConfig(PreTrainedConfig):
+    """Configuration of :class:`SneModel`; every choice that the paper makes or leaves open is a field.
+
+    Args:
+        chunk_size: Elements in a chunk, ``c`` of the paper; one value for all layer types.
+        hidden_size: Width ``h`` of chunk, neuron, layer and network codes.
+        element_size: Width in which the elements of a chunk are embedded before they are pooled; the paper has ``h``.
+        neuron_level: Pool chunks to neurons and neurons to the layer. False: chunks straight to the layer (paper).
+        outgoing_view: A neuron's code also reads the weights that leave it for the next layer; needs neuron_level.
+        max_neurons: Rows of one tensor beyond this many share neuron codes, so that memory has a bound.
+        max_chunks_per_batch: Chunks encoded at a time; bounds memory and does not change the result.
+        element_set_to_set: Set functions Phi_1 and Phi_2 inside a chunk.
+        element_set_to_vector: Gamma_a, elements to chunk code.
+        layer_set_to_set: Phi_3 over the neurons (or chunks) of a tensor.
+        layer_set_to_vector: Gamma_b, neurons (or chunks) to layer code.
+        network_set_to_set: Phi_4 over the layers.
+        network_set_to_vector: Gamma_g, layers to network code.
+        num_set_layers: Blocks in each Phi; the paper has 2, SAB(SAB(x)).
+        num_heads: Attention heads in sab, isab and pma.
+        num_inducing: Inducing points of isab.
+        element_positions: Position of an element in its chunk: none (paper), added before the nonlinearity, or
+            projected (added, and one learned linear map of the whole chunk beside the pooled elements).
+        level_positions: Sinusoidal encoding of the layer's depth, from the front and from the back.
+        type_positions: Sinusoidal encoding of the layer's type.
+        separate_bias: Encode a layer's bias as a set of its own and merge the codes (paper); else one common set.
+        tensor_features: Give the scale and shape that standardisation takes away back as features.
+        head_layers: Hidden layers of the prediction head.
+        dropout: Dropout in the head and on the neuron codes.
+        loss: ``bce`` on the raw accuracy, or ``mse`` on the score.
+        predictor_name: What the predictor is called in reports.
+        predictor_version: Its version in reports.
+        num_references: Embeddings of training networks kept for the distance percentile; 0: not calibrated.
+        interval_level: Nominal coverage of the interval.
+        in_distribution_percentile: Up to this distance percentile a network counts as in distribution.
+    """
+
+    model_type = "sne"
+
+    chunk_size: int = 32
+    hidden_size: int = 64
+    element_size: int = 32
+    neuron_level: bool = True
+    outgoing_view: bool = True
+    max_neurons: int = 4096
+    max_chunks_per_batch: int = 2048
+    element_set_to_set: str = "identity"
+    element_set_to_vector: str = "mean"
+    layer_set_to_set: str = "deepset"
+    layer_set_to_vector: str = "moments"
+    network_set_to_set: str = "deepset"
+    network_set_to_vector: str = "moments"
+    num_set_layers: int = 1
+    num_heads: int = 4
+    num_inducing: int = 8
+    element_positions: str = "none"
+    level_positions: bool = True
+    type_positions: bool = True
+    separate_bias: bool = True
+    tensor_features: bool = True
+    head_layers: int = 1
+    dropout: float = 0.0
+    loss: str = "bce"
+    predictor_name: str = "sne"
+    predictor_version: str = "0"
+    num_references: int = 0
+    interval_level: float = 0.9
+    in_distribution_percentile: float = 95.0
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Refuse what cannot be built, with both values and the rule."""
+        allowed = {
+            "element_set_to_set": SET_TO_SET,
+            "layer_set_to_set": SET_TO_SET,
+            "network_set_to_set": SET_TO_SET,
+            "element_set_to_vector": SET_TO_VECTOR,
+            "layer_set_to_vector": SET_TO_VECTOR,
+            "network_set_to_vector": SET_TO_VECTOR,
+            "element_positions": POSITIONS,
+            "loss": LOSSES,
+        }
+        for name, choices in allowed.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, must be one of {', '.join(choices)}")
+        positive = ("chunk_size", "hidden_size", "element_size", "max_neurons", "max_chunks_per_batch")
+        for name in (*positive, "num_set_layers", "num_heads", "num_inducing"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
+        for name in ("hidden_size", "element_size"):
+            if getattr(self, name) % self.num_heads:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be a multiple of num_heads, {self.num_heads}")
+        if self.outgoing_view and not self.neuron_level:
+            raise ValueError("outgoing_view is True and neuron_level False: the outgoing view is a part of a neuron")
+        super().__post_init__(**kwargs)
+
+    @classmethod
+    def paper(cls, **changes: Any) -> "SneConfig":
+        """The encoder as the paper states it: attention everywhere, no neuron level, raw weights."""
+        fields: dict[str, Any] = {
+            "neuron_level": False,
+            "outgoing_view": False,
+            "element_size": 64,
+            "element_set_to_set": "sab",
+            "layer_set_to_set": "sab",
+            "network_set_to_set": "sab",
+            "element_set_to_vector": "pma",
+            "layer_set_to_vector": "pma",
+            "network_set_to_vector": "pma",
+            "num_set_layers": 2,
+            "tensor_features": False,
+        }
+        return cls(**(fields | changes))
+
+
+__all__ = ["SneConfig"]

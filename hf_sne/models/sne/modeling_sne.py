@@ -1,0 +1,306 @@
+"""SNE: chunks -> neurons -> layers -> network code -> predicted accuracy (arXiv 2305.16625, sections 3.1 to 3.4)."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import ModelOutput
+
+from .calibration_sne import Calibration
+from .configuration_sne import SneConfig
+from .processing_sne import NUM_TENSOR_FEATURES, ROLES
+from .set_layers import Mlp, SeedAttention, Sets, SetToSet, SetToVector
+
+
+@dataclass
+class SneOutput(ModelOutput):  # type: ignore[misc]
+    """What the encoder knows of a batch of b networks with l layers.
+
+    Args:
+        network_embedding: [b, hidden_size].
+        layer_embeddings: [l, hidden_size], in the order of the batch.
+    """
+
+    network_embedding: Tensor | None = None
+    layer_embeddings: Tensor | None = None
+
+
+@dataclass
+class SnePredictionOutput(ModelOutput):  # type: ignore[misc]
+    """Predicted accuracy of b networks.
+
+    Args:
+        loss: Scalar, where labels were given.
+        logits: [b], before the sigmoid.
+        scores: [b], predicted accuracy in [0, 1].
+        network_embedding: [b, hidden_size].
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    scores: Tensor | None = None
+    network_embedding: Tensor | None = None
+
+
+def sinusoids(positions: Tensor, size: int) -> Tensor:
+    """Sinusoidal encoding of positions [n] -> [n, size] (Vaswani et al. 2017)."""
+    # The paper names "variants of Vaswani" and gives no formula; this is the original one, base 10,000.
+    half = (size + 1) // 2
+    rates = torch.exp(torch.arange(half, device=positions.device) * (-math.log(10_000.0) / half))
+    angles = positions.unsqueeze(-1) * rates
+    return torch.cat([angles.sin(), angles.cos()], -1)[:, :size]
+
+
+class LayerPositions(nn.Module):
+    """PE_level and PE_type: where a layer stands and what it is, [l] -> [l, size]."""
+
+    def __init__(self, config: SneConfig, size: int) -> None:
+        super().__init__()
+        self.level, self.type, self.size = config.level_positions, config.type_positions, size
+
+    def forward(self, levels: Tensor, roles: Tensor, dtype: torch.dtype) -> Tensor:
+        """Levels [l, 2] counted from the front and the back, roles [l]."""
+        code = torch.zeros(len(roles), self.size, device=roles.device)
+        if self.level:
+            # The paper counts from the front. The back is added: the classifier is then the same level at any depth.
+            code += sinusoids(levels[:, 0], self.size) + sinusoids(levels[:, 1] + 0.5, self.size)
+        if self.type:
+            code += sinusoids(1000.0 + 10.0 * roles, self.size)
+        return code.to(dtype)
+
+
+class ChunkEncoder(nn.Module):
+    """Gamma_a[Phi_2(PE(Phi_1(chunk)))]: chunks [n, c] -> codes [n, element_size] (paper, equation 3)."""
+
+    def __init__(self, config: SneConfig) -> None:
+        super().__init__()
+        size = config.element_size
+        self.slope = nn.Parameter(torch.empty(size))
+        # Trap 1: without the position of an element in its chunk, no permutation of any kind can change the code.
+        rows = 1 if config.element_positions == "none" else config.chunk_size
+        self.offset = nn.Parameter(torch.empty(rows, size))
+        self.projection = (
+            Mlp(config.chunk_size, 2 * size, size) if config.element_positions == "projected" else None
+        )
+        options = {"depth": config.num_set_layers, "heads": config.num_heads, "inducing": config.num_inducing}
+        self.set_to_set1 = SetToSet(config.element_set_to_set, size, **options)
+        self.set_to_set2 = SetToSet(config.element_set_to_set, size, **options)
+        self.set_to_vector = SetToVector(config.element_set_to_vector, size, heads=config.num_heads)
+        self.pools_directly = self.set_to_set1.is_identity and config.element_set_to_vector == "mean"
+
+    def forward(self, values: Tensor, lengths: Tensor, positions: Tensor) -> Tensor:
+        """Values [n, c] of which the first ``lengths`` [n] count; positions [n, element_size] of their layers."""
+        elements = torch.addcmul(self.offset, values.unsqueeze(-1), self.slope).relu_()
+        mask = torch.arange(values.shape[1], device=values.device) < lengths.unsqueeze(1)
+        if self.pools_directly:
+            # The mean commutes with adding a position, so positions are added once a chunk, not once an element.
+            weights = mask.to(values.dtype) / lengths.unsqueeze(1)
+            code = torch.bmm(weights.unsqueeze(1), elements).squeeze(1) + positions
+        else:
+            sets = Sets(mask.nonzero()[:, 0], len(values))
+            rows = self.set_to_set1(elements[mask], sets) + positions[sets.index]
+            code = self.set_to_vector(self.set_to_set2(rows, sets), sets)
+        return code if self.projection is None else code + self.projection(values)
+
+
+class NeuronEncoder(nn.Module):
+    """Joins what enters a neuron and what leaves it: codes of both views [u, 2, element_size] -> [u, hidden_size]."""
+
+    # The paper has no neuron level. It makes the cost of a layer linear in its chunks (trap 3), and joining the views
+    # is what tells a legal permutation of hidden units from a shuffle of one side, which breaks the network (trap 1).
+    def __init__(self, config: SneConfig) -> None:
+        super().__init__()
+        self.mlp = Mlp(2 * config.element_size + 1, 2 * config.hidden_size, config.hidden_size)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, codes: Tensor, has_outgoing: Tensor) -> Tensor:
+        """Mean codes of the chunks of each view, zeros where nothing leaves; has_outgoing [u]."""
+        return self.dropout(self.mlp(torch.cat([codes.flatten(1), has_outgoing.unsqueeze(1)], 1)))  # type: ignore[no-any-return]
+
+
+class LayerEncoder(nn.Module):
+    """Gamma_b[Phi_3(neuron codes)], and the merge of weight and bias: [u, h] -> [l, h] (paper, equation 4)."""
+
+    def __init__(self, config: SneConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        options = {"depth": config.num_set_layers, "heads": config.num_heads, "inducing": config.num_inducing}
+        self.set_to_set = SetToSet(config.layer_set_to_set, size, **options)
+        self.set_to_vector = SetToVector(config.layer_set_to_vector, size, heads=config.num_heads)
+        self.features = Mlp(NUM_TENSOR_FEATURES, size, size) if config.tensor_features else None
+        self.merge = Mlp(2 * size, 2 * size, size)
+
+    def forward(self, neurons: Tensor, tensors: Sets, layers: Sets, is_bias: Tensor, features: Tensor) -> Tensor:
+        """``tensors`` says each neuron's tensor, ``layers`` each tensor's layer; features [t, 8], is_bias [t]."""
+        codes = self.set_to_vector(self.set_to_set(neurons, tensors), tensors)
+        if self.features is not None:
+            codes = codes + self.features(features)
+        sides = [Sets(layers.index[side], layers.count).sum(codes[side]) for side in (~is_bias, is_bias)]
+        return self.merge(torch.cat(sides, -1))  # type: ignore[no-any-return]
+
+
+class NetworkEncoder(nn.Module):
+    """Gamma_g[Phi_4(PE(layer codes))]: [l, h] -> [b, h] (paper, equation 5)."""
+
+    def __init__(self, config: SneConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        options = {"depth": config.num_set_layers, "heads": config.num_heads, "inducing": config.num_inducing}
+        self.set_to_set = SetToSet(config.network_set_to_set, size, **options)
+        self.set_to_vector = SetToVector(config.network_set_to_vector, size, heads=config.num_heads)
+
+    def forward(self, layers: Tensor, networks: Sets) -> Tensor:
+        """``networks`` says each layer's network."""
+        return self.set_to_vector(self.set_to_set(layers, networks), networks)  # type: ignore[no-any-return]
+
+
+class SnePreTrainedModel(PreTrainedModel):  # type: ignore[misc]
+    """Initialisation and loading of SNE models."""
+
+    config_class = SneConfig
+    config: SneConfig
+    base_model_prefix = "sne"
+    main_input_name = "chunk_values"
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, ChunkEncoder):
+            # Kinks -offset / slope spread over the bulk of standardised weights: the code starts as a soft histogram.
+            init.normal_(module.slope)
+            init.normal_(module.offset)
+        elif isinstance(module, Calibration):
+            for name, buffer in module.named_buffers():
+                init.constant_(buffer, 1.0 if name == "radius" else 0.0)
+        elif isinstance(module, SeedAttention):
+            init.normal_(module.seeds, std=0.5)
+
+
+class SneModel(SnePreTrainedModel):
+    """The encoder: a code for each network and each layer, for networks of any architecture in one batch."""
+
+    def __init__(self, config: SneConfig) -> None:
+        super().__init__(config)
+        self.chunk_positions = LayerPositions(config, config.element_size)
+        self.layer_positions = LayerPositions(config, config.hidden_size)
+        self.chunk_encoder = ChunkEncoder(config)
+        self.neuron_encoder = NeuronEncoder(config)
+        self.layer_encoder = LayerEncoder(config)
+        self.network_encoder = NetworkEncoder(config)
+        self.post_init()
+
+    def forward(
+        self,
+        chunk_values: Tensor,
+        chunk_lengths: Tensor,
+        chunk_neurons: Tensor,
+        chunk_views: Tensor,
+        **structure: Tensor,
+    ) -> SneOutput:
+        """Encode the flat ragged batch that :class:`SneProcessor` makes; its docstring has the shapes."""
+        fields = (chunk_values, chunk_lengths, chunk_neurons, chunk_views)
+        parts = zip(*(field.split(self.config.max_chunks_per_batch) for field in fields), strict=True)
+        names = ("chunk_values", "chunk_lengths", "chunk_neurons", "chunk_views")
+        return self.encode_stream(structure, (dict(zip(names, part, strict=True)) for part in parts))
+
+    def encode_stream(self, structure: dict[str, Tensor], blocks: Iterable[dict[str, Tensor]]) -> SneOutput:
+        """Encode networks of any size: chunks come block by block, and only sums for each neuron are kept."""
+        index = StructureIndex.of(structure)
+        dtype = self.chunk_encoder.slope.dtype
+        positions = self.chunk_positions(structure["layer_levels"], structure["layer_roles"], dtype)
+        positions = positions[index.layers.index]
+        slots = 2 * index.tensors.index.shape[0]
+        sums = positions.new_zeros(slots, positions.shape[1], dtype=torch.float32)
+        counts = positions.new_zeros(slots, dtype=torch.float32)
+        for block in blocks:
+            block = {name: value.to(positions.device) for name, value in block.items()}
+            slot = 2 * block["chunk_neurons"] + block["chunk_views"]
+            lengths = block["chunk_lengths"]
+            code = self.chunk_encoder(
+                block["chunk_values"].to(dtype), lengths, positions[index.tensors.index[block["chunk_neurons"]]]
+            )
+            # Weighted by its elements, so that a neuron's mean is over elements and not over padded chunks.
+            code = code.float() * lengths.unsqueeze(1)
+            sums = sums.index_add(0, slot, code) if torch.is_grad_enabled() else sums.index_add_(0, slot, code)
+            counts.index_add_(0, slot, lengths.float())
+        means = (sums / counts.clamp(min=1).unsqueeze(1)).to(dtype).view(-1, 2, sums.shape[1])
+        neurons = self.neuron_encoder(means, (counts.view(-1, 2)[:, 1] > 0).to(dtype))
+        return self._encode_structure(neurons, index, structure)
+
+    def _encode_structure(self, neurons: Tensor, index: "StructureIndex", structure: dict[str, Tensor]) -> SneOutput:
+        """Neuron codes -> layer codes -> network codes."""
+        is_bias = structure["tensor_is_bias"]
+        tensors = index.tensors if self.config.separate_bias else index.joined_tensors(is_bias)
+        features = structure["tensor_features"].to(neurons.dtype)
+        layers = self.layer_encoder(neurons, tensors, index.layers, is_bias, features)
+        layers = layers + self.layer_positions(structure["layer_levels"], structure["layer_roles"], layers.dtype)
+        return SneOutput(network_embedding=self.network_encoder(layers, index.networks), layer_embeddings=layers)
+
+
+@dataclass(frozen=True)
+class StructureIndex:
+    """Which tensor each neuron, which layer each tensor and which network each layer belongs to."""
+
+    tensors: Sets
+    layers: Sets
+    networks: Sets
+
+    @classmethod
+    def of(cls, structure: dict[str, Tensor]) -> "StructureIndex":
+        """From the counts in the processor's batch."""
+        counts = (structure[name] for name in ("neurons_per_tensor", "tensors_per_layer", "layers_per_network"))
+        return cls(*(Sets(torch.repeat_interleave(count), len(count)) for count in counts))
+
+    def joined_tensors(self, is_bias: Tensor) -> Sets:
+        """Neurons of a bias counted to the weight of its layer: the first tensor of the layer stands for both."""
+        first = torch.full((self.layers.count,), len(is_bias), device=is_bias.device)
+        number = torch.arange(len(is_bias), device=is_bias.device)
+        first = first.scatter_reduce(0, self.layers.index, number, "amin")
+        return Sets(first[self.layers.index][self.tensors.index], self.tensors.count)
+
+
+class SneForPerformancePrediction(SnePreTrainedModel):
+    """SNE with a head that predicts the test accuracy, in [0, 1]."""
+
+    def __init__(self, config: SneConfig) -> None:
+        super().__init__(config)
+        size = config.hidden_size
+        self.sne = SneModel(config)
+        hidden = [
+            layer
+            for _ in range(config.head_layers)
+            for layer in (nn.Dropout(config.dropout), nn.Linear(size, size), nn.GELU())
+        ]
+        self.head = nn.Sequential(*hidden, nn.Linear(size, 1))
+        self.calibration = Calibration(config)
+        self.post_init()
+
+    def forward(self, labels: Tensor | None = None, **inputs: Tensor) -> SnePredictionOutput:
+        """Predict a batch of the processor's; ``labels`` [b] are accuracies in [0, 1]."""
+        return self.predict(self.sne(**inputs), labels)
+
+    def predict(self, encoded: SneOutput, labels: Tensor | None = None) -> SnePredictionOutput:
+        """The head alone, on what :meth:`SneModel.forward` or :meth:`SneModel.encode_stream` gave."""
+        assert encoded.network_embedding is not None
+        logits = self.head(encoded.network_embedding).squeeze(-1).float()
+        loss = None
+        if labels is not None and self.config.loss == "bce":
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
+        elif labels is not None:
+            loss = nn.functional.mse_loss(logits.sigmoid(), labels.float())
+        return SnePredictionOutput(
+            loss=loss, logits=logits, scores=logits.sigmoid(), network_embedding=encoded.network_embedding
+        )
+
+
+__all__ = ["SneForPerformancePrediction", "SneModel", "SneOutput", "SnePredictionOutput"]

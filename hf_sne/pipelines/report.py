@@ -1,0 +1,115 @@
+"""Scored results as data to show: flat rows, CSV and tables for a terminal. Nothing here prints."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from hf_sne.escape import spreadsheet_cell, visible
+
+Row = dict[str, Any]
+
+COLUMNS = (
+    "source",
+    "score",
+    "low",
+    "high",
+    "level",
+    "in_distribution",
+    "distance_percentile",
+    "parameters_total",
+    "parameters_read",
+    "fraction_read",
+    "layers",
+    "skipped",
+    "commit",
+    "sha256",
+    "predictor",
+    "predictor_version",
+    "error",
+    "message",
+    "fix",
+)
+
+
+def to_rows(results: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """One flat row a result, in the order given; every row has all ``COLUMNS``, None where one does not apply."""
+    return [
+        dict.fromkeys(COLUMNS) | (_refused_row(item) if "refused" in item else _scored_row(item)) for item in results
+    ]
+
+
+def _refused_row(result: Mapping[str, Any]) -> Row:
+    return {"source": result["checkpoint"]["source"], **result["refused"]}
+
+
+def _scored_row(result: Mapping[str, Any]) -> Row:
+    interval, coverage, checkpoint = result["interval"], result["coverage"], result["checkpoint"]
+    return {
+        "source": checkpoint["source"],
+        "score": result["score"],
+        "low": interval["low"],
+        "high": interval["high"],
+        "level": interval["level"],
+        "in_distribution": result["in_distribution"]["verdict"],
+        "distance_percentile": result["in_distribution"]["percentile"],
+        "parameters_total": coverage["parameters_total"],
+        "parameters_read": coverage["parameters_read"],
+        "fraction_read": coverage["fraction"],
+        "layers": coverage["layers"],
+        "skipped": len(coverage["skipped"]),
+        "commit": checkpoint["commit"],
+        "sha256": " ".join(file["sha256"] for file in checkpoint["files"]),
+        "predictor": result["predictor"]["name"],
+        "predictor_version": result["predictor"]["version"],
+    }
+
+
+def ranked(rows: Iterable[Row]) -> list[Row]:
+    """The scored rows, best first; equal scores keep their order, refused rows are left out."""
+    return sorted((row for row in rows if row["score"] is not None), key=lambda row: -row["score"])
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """A CSV table with a header; text cells cannot move a terminal's cursor or run as a spreadsheet formula."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        cells = {key: spreadsheet_cell(cell) if isinstance(cell, str) else cell for key, cell in row.items()}
+        writer.writerow(cells)
+    return text.getvalue()
+
+
+def score_table(rows: Sequence[Row]) -> Table:
+    """The scored rows (one or more, of one predictor) as a terminal table, in the order given."""
+    table = Table(title="Predicted test accuracy, from the weights alone", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("#", justify="right")
+    table.add_column("checkpoint", overflow="fold")
+    for heading in ("predicted", f"{rows[0]['level']:.0%} interval", "in distribution", "read"):
+        table.add_column(heading, justify="right")
+    for place, row in enumerate(rows, start=1):
+        table.add_row(
+            str(place),
+            Text(visible(row["source"])),
+            f"{row['score']:.3f}",
+            f"{row['low']:.3f}-{row['high']:.3f}",
+            "yes" if row["in_distribution"] else "NO",
+            f"{row['fraction_read']:.1%}",
+        )
+    return table
+
+
+def refusal_table(rows: Iterable[Row]) -> Table:
+    """The refused rows as a terminal table: which checkpoint, what is wrong, what to do."""
+    table = Table(title="Refused", show_lines=True)
+    for heading in ("checkpoint", "why", "fix"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        if row["error"] is not None:
+            table.add_row(*(Text(visible(row[key])) for key in ("source", "message", "fix")))
+    return table

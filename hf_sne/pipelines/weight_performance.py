@@ -1,0 +1,163 @@
+"""The ``weight-performance-prediction`` pipeline: a checkpoint in, a predicted test accuracy with its doubts out."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
+from typing import Any, TypedDict
+
+import torch
+from torch import Tensor, nn
+from transformers import Pipeline
+
+from hf_sne.errors import HfSneError, UserError
+from hf_sne.limits import Limits
+from hf_sne.models.sne import NonFiniteElementsError, NothingToEncodeError
+from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError
+from hf_sne.weights import Checkpoint, open_checkpoint
+
+TASK = "weight-performance-prediction"
+
+Source = str | PathLike[str] | Mapping[str, Tensor] | nn.Module
+
+
+class PerformancePrediction(TypedDict):
+    """One scored checkpoint, JSON-able."""
+
+    score: float
+    interval: dict[str, float]
+    in_distribution: dict[str, Any]
+    coverage: dict[str, Any]
+    checkpoint: dict[str, Any]
+    predictor: dict[str, str]
+
+
+class Refusal(TypedDict):
+    """One checkpoint that cannot be scored, and why, JSON-able."""
+
+    refused: dict[str, str]
+    checkpoint: dict[str, Any]
+
+
+class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
+    """Predict the test accuracy of checkpoints from their weights alone.
+
+    Input, single or in a list: a safetensors file, a folder (single or sharded), a Hub repo id, a ``state_dict``, an
+    ``nn.Module``; with ``allow_pickle=True`` also a PyTorch pickle, read in a child process under limits. Output:
+    :class:`PerformancePrediction`. What cannot be scored raises an :class:`hf_sne.errors.HfSneError`, never a number;
+    :meth:`iterate` gives it as a :class:`Refusal` and goes on.
+
+    ``revision`` given to ``transformers.pipeline`` is that of the predictor; that of a scored repo is ``revision`` of
+    the call.
+    """
+
+    _load_processor = False
+    _load_image_processor = False
+    _load_feature_extractor = True
+    _load_tokenizer = False
+
+    def _sanitize_parameters(
+        self,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        allow_pickle: bool | None = None,
+        limits: Limits | None = None,
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        given = {"revision": revision, "token": token, "allow_pickle": allow_pickle, "limits": limits}
+        return {name: value for name, value in given.items() if value is not None}, {}, {}
+
+    def __call__(self, inputs: Source | Iterable[Source], **kwargs: Any) -> Any:
+        """One prediction for a single input; a list of them for a list, in its order (an empty list gives one)."""
+        if isinstance(inputs, (list, tuple)):
+            return [self(single, **kwargs) for single in inputs]
+        return super().__call__(inputs, **kwargs)
+
+    def iterate(self, sources: Iterable[Source], **kwargs: Any) -> Iterator[PerformancePrediction | Refusal]:
+        """One result for each source, in order; a refusal does not end the others."""
+        for source in sources:
+            try:
+                yield self(source, **kwargs)
+            except HfSneError as error:
+                yield _refusal(source, error)
+
+    def preprocess(self, inputs: Source, **parameters: Any) -> dict[str, Any]:
+        """Open and check the checkpoint; nothing but its header is read yet."""
+        return {"checkpoint": open_checkpoint(inputs, **parameters)}
+
+    def _forward(self, model_inputs: dict[str, Any]) -> dict[str, Any]:
+        """Stream the chunks through the encoder, so that memory does not grow with the checkpoint."""
+        checkpoint: Checkpoint = model_inputs["checkpoint"]
+        with checkpoint:
+            structure, blocks = self._stream(checkpoint)
+            output = self.model.predict(self.model.sne.encode_stream(structure, blocks))
+        assessment = self.model.calibration(output.scores, output.network_embedding)
+        return {
+            "checkpoint": checkpoint,
+            "scores": output.scores,
+            "interval": assessment.interval,
+            "percentile": assessment.percentile,
+            "in_distribution": assessment.in_distribution,
+        }
+
+    def _stream(self, checkpoint: Checkpoint) -> tuple[dict[str, Tensor], Iterator[dict[str, Tensor]]]:
+        size = self.model.config.max_chunks_per_batch
+        try:
+            structure, blocks = self.feature_extractor.stream(checkpoint.layers, max_chunks=size)
+        except NonFiniteElementsError as error:
+            raise NonFiniteWeightsError(checkpoint.source, found=error, allowed="0 of them") from error
+        except NothingToEncodeError as error:
+            reasons = sorted({skipped.reason for skipped in checkpoint.skipped})
+            found = f"{error}; {len(checkpoint.skipped)} tensors skipped ({', '.join(reasons) or 'none'})"
+            raise NothingToScoreError(checkpoint.source, found=found, allowed="at least 1 such element") from error
+        return {name: value.to(self.device) for name, value in structure.items()}, blocks
+
+    def postprocess(self, model_outputs: dict[str, Any]) -> PerformancePrediction:
+        """Put the score together with what is known about it."""
+        checkpoint: Checkpoint = model_outputs["checkpoint"]
+        low, high = (float(value) for value in model_outputs["interval"][0])
+        config = self.model.config
+        return {
+            "score": float(model_outputs["scores"][0]),
+            "interval": {"low": low, "high": high, "level": config.interval_level},
+            "in_distribution": {
+                "verdict": bool(model_outputs["in_distribution"][0]),
+                "percentile": float(model_outputs["percentile"][0]),
+            },
+            "coverage": checkpoint.coverage(),
+            "checkpoint": {
+                "source": checkpoint.source,
+                "commit": checkpoint.commit,
+                "files": [{"name": f.name, "size": f.size, "sha256": f.sha256} for f in checkpoint.files],
+            },
+            "predictor": {"name": config.predictor_name, "version": config.predictor_version},
+        }
+
+
+def _refusal(source: Source, error: HfSneError) -> Refusal:
+    name = str(source) if isinstance(source, (str, PathLike)) else type(source).__name__
+    fix = error.fix if isinstance(error, UserError) else ""
+    message = error.message if isinstance(error, UserError) else str(error)
+    return {
+        "refused": {"error": type(error).__name__, "message": message, "fix": fix},
+        "checkpoint": {"source": name},
+    }
+
+
+def load_pipeline(
+    model: str | None = None, revision: str | None = None, device: str | torch.device | None = None
+) -> WeightPerformancePipeline:
+    """The pipeline with a predictor of that name, or with the built-in one; on a GPU where there is one.
+
+    Raises:
+        UserError: the predictor cannot be loaded.
+    """
+    import transformers
+
+    import hf_sne.registration
+
+    hf_sne.registration.register()
+    try:
+        return transformers.pipeline(TASK, model=model, revision=revision, device=device)  # type: ignore[return-value]
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"the predictor {model or 'that is built in'} cannot be loaded: {error}",
+            fix="name a folder or a Hub repo that holds an SNE predictor",
+        ) from error

@@ -1,0 +1,1 @@
+"""Train predictors on zoos: examples, losses, the Accelerate loop, results."""

@@ -1,0 +1,91 @@
+"""What a training run is told: a YAML file checked whole, with every fault named at once."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from hf_sne.errors import UserError
+
+
+class TrainingConfigError(UserError):
+    """A training configuration breaks rules; the message lists all of them."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One training run.
+
+    Args:
+        zoos: Names of zoo folders, below the root that the command line gives.
+        test_zoos: Further zoos of which the test split is scored; nothing of them is trained on.
+        leave_out: Name of a group -> its zoos. For each group a model of the same recipe is trained without them and
+            scored on them: the errors outside the training zoo, by which intervals out of distribution are set.
+        seed: Of the splits, the initialisation, the order of examples and the permutations.
+        splits: Share of the runs in each split; a run is never in two.
+        epochs: At most this many passes.
+        patience: Epochs without a better validation tau before training stops.
+        batch_size: Networks in a step, over all processes.
+        learning_rate: Peak, after a linear warm-up, then a cosine to zero.
+        warmup: Share of all steps.
+        weight_decay: Of AdamW.
+        invariance_weight: v of the paper's logit-invariance term; 0 leaves permutation as augmentation only.
+        max_chunks: Chunks of one tensor view that a training step reads of a network, at random; all in evaluation.
+        model: Fields of SneConfig.
+        trackers: Accelerate's names (``tensorboard``, ...); histories are written as JSON lines in any case.
+    """
+
+    zoos: list[str]
+    test_zoos: list[str] = field(default_factory=list)
+    leave_out: dict[str, list[str]] = field(default_factory=dict)
+    seed: int = 0
+    splits: dict[str, float] = field(
+        default_factory=lambda: {"train": 0.6, "validation": 0.1, "calibration": 0.1, "test": 0.2}
+    )
+    epochs: int = 60
+    patience: int = 20
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    invariance_weight: float = 0.0
+    max_chunks: int = 256
+    model: dict[str, Any] = field(default_factory=dict)
+    trackers: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> "TrainingConfig":
+        """Read and check a file.
+
+        Raises:
+            TrainingConfigError: unknown or missing fields, wrong types, values out of range; all in one message.
+        """
+        import yaml
+
+        content = yaml.safe_load(path.read_text()) if path.is_file() else None
+        if not isinstance(content, Mapping):
+            raise TrainingConfigError(f"{path}: not a YAML mapping", fix="see recipes/ for examples")
+        faults = _faults(cls, content)
+        if faults:
+            raise TrainingConfigError(f"{path}: " + "; ".join(faults), fix="change these fields")
+        return cls(**content)
+
+
+def _faults(cls: type[TrainingConfig], content: Mapping[str, Any]) -> list[str]:
+    hints = get_type_hints(cls)
+    faults = [f"{name!r} is no field (known: {', '.join(hints)})" for name in content if name not in hints]
+    required = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+    faults += [f"{name!r} is missing" for name in required if name not in content]
+    for name, value in content.items():
+        wanted = getattr(hints.get(name), "__origin__", hints.get(name))
+        if wanted is not None and not isinstance(value, (int, float) if wanted is float else wanted):
+            faults.append(f"{name} is {value!r}, must be {wanted.__name__}")
+        elif wanted in (int, float) and name in ("epochs", "patience", "batch_size", "learning_rate", "max_chunks"):
+            faults += [f"{name} is {value}, must be above 0"] if value <= 0 else []
+    known = set(content.get("zoos") or ())
+    for group, zoos in (content.get("leave_out") or {}).items():
+        faults += [f"leave_out {group!r} names {zoo!r}, which is none of zoos" for zoo in zoos if zoo not in known]
+    splits = content.get("splits")
+    if isinstance(splits, dict) and abs(sum(splits.values()) - 1) > 1e-6:
+        faults.append(f"splits add up to {sum(splits.values())}, must be 1")
+    return faults

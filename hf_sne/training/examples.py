@@ -1,0 +1,91 @@
+"""Zoo entries made ready for training once: standardised flat weights, a gather plan a layout, the symmetry group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import BatchFeature
+
+from hf_sne.models.sne import SneProcessor
+from hf_sne.models.sne.processing_sne import GatherPlan, standardise
+from hf_sne.weights.symmetry import HiddenUnits, draw_permutations, hidden_units, permute
+from hf_sne.zoo.entries import ZooEntry
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What all networks of the same names and shapes share."""
+
+    plan: GatherPlan
+    positions: dict[str, Tensor]
+    symmetry: tuple[HiddenUnits, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One network: ``flat`` [1 + parameters], a zero for padding and the standardised weights; features [t, 8]."""
+
+    entry: ZooEntry
+    flat: Tensor
+    features: Tensor
+    layout: Layout
+
+
+class ExampleMaker:
+    """Makes examples of zoo entries, and shares a layout among all entries that have it."""
+
+    def __init__(self, processor: SneProcessor) -> None:
+        self.processor = processor
+        self._layouts: dict[tuple[Any, ...], Layout] = {}
+
+    def make(self, entry: ZooEntry) -> Example:
+        """The example of one network."""
+        tensors = [t for layer in entry.layers for t in (layer.weight, layer.bias) if t is not None]
+        key = tuple((tensor.name, tensor.shape) for tensor in tensors)
+        if key not in self._layouts:
+            self._layouts[key] = self._lay_out(entry)
+        layout = self._layouts[key]
+        values, features = [torch.zeros(1)], []
+        for tensor, planned in zip(tensors, layout.plan.tensors, strict=True):
+            weights = tensor.read()
+            standard = self.processor.measure(weights, planned)
+            features.append(self.processor.features(standard, planned))
+            values.append(standardise(weights.flatten(), standard.rms))
+        return Example(entry, torch.cat(values), torch.tensor(features), layout)
+
+    def _lay_out(self, entry: ZooEntry) -> Layout:
+        positions, start = {}, 1
+        for layer in entry.layers:
+            for tensor in (layer.weight, layer.bias):
+                if tensor is not None:
+                    positions[tensor.name] = torch.arange(start, start + tensor.numel).view(tensor.shape)
+                    start += tensor.numel
+        return Layout(self.processor.gather_plan(entry.layers), positions, hidden_units(entry.layers))
+
+    def encode(self, examples: Sequence[Example], generator: torch.Generator | None, max_chunks: int) -> BatchFeature:
+        """The processor's batch of some examples.
+
+        With a generator each network appears under a random legal permutation, and of each tensor view at most about
+        ``max_chunks`` chunks are kept (a large tensor's statistics need no more, and a step's cost is bounded).
+        """
+        return self.processor.collate([self._encode_one(example, generator, max_chunks) for example in examples])
+
+    def _encode_one(self, example: Example, generator: torch.Generator | None, max_chunks: int) -> BatchFeature:
+        plan = example.layout.plan
+        chunks = {name: plan.structure[name] for name in ("chunk_lengths", "chunk_neurons", "chunk_views")}
+        gather, flat = plan.gather, example.flat
+        if generator is not None:
+            kept = plan.sample(generator, max_chunks)
+            if kept is not None:
+                gather, chunks = gather[kept], {name: values[kept] for name, values in chunks.items()}
+            flat = flat[self._permuted(example.layout, generator)]
+        structure = {**plan.structure, **chunks, "tensor_features": example.features}
+        return BatchFeature({**structure, "chunk_values": flat[gather]})
+
+    @staticmethod
+    def _permuted(layout: Layout, generator: torch.Generator) -> Tensor:
+        orders = draw_permutations(layout.symmetry, generator)
+        moved = permute(layout.positions, layout.symmetry, orders)
+        return torch.cat([torch.zeros(1, dtype=torch.long), *(index.flatten() for index in moved.values())])

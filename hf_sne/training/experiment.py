@@ -1,0 +1,165 @@
+"""One experiment from zoos to numbers: split by run, train, train again without each group, calibrate, compare."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+
+from hf_sne.evaluation.bootstrap import evaluate_predictions
+from hf_sne.evaluation.conformal import coverage
+from hf_sne.evaluation.splits import split_by_run
+from hf_sne.models.baselines.weight_statistics import WeightStatisticsRegressor, pooled_features
+from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
+from hf_sne.training.calibrate import HeldOut, calibrate
+from hf_sne.training.config import TrainingConfig
+from hf_sne.training.examples import Example, ExampleMaker
+from hf_sne.training.system_info import system_info
+from hf_sne.training.trainer import Progress, predict, train
+from hf_sne.zoo.read import read_zoo
+
+PREDICTOR = "predictor"
+
+Splits = dict[str, list[Example]]
+Report = Callable[[str, Progress | None], None]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The data of an experiment: for each zoo its splits, and the maker that made the examples."""
+
+    config: TrainingConfig
+    maker: ExampleMaker
+    zoos: dict[str, Splits]
+
+    @classmethod
+    def load(cls, config: TrainingConfig, root: Path) -> "Experiment":
+        """Read the zoos of a configuration below ``root`` and split each by run."""
+        maker = ExampleMaker(SneProcessor.from_config(SneConfig(**config.model)))
+        zoos = {}
+        for name in [*config.zoos, *config.test_zoos]:
+            entries = read_zoo(root / name)
+            rows = split_by_run([entry.run for entry in entries], config.splits, config.seed)
+            zoos[name] = {split: [maker.make(entries[row]) for row in members] for split, members in rows.items()}
+        return cls(config, maker, zoos)
+
+    def gather(self, split: str, zoos: Sequence[str]) -> list[Example]:
+        """One split of several zoos together."""
+        return [example for zoo in zoos for example in self.zoos[zoo][split]]
+
+    def splits(self, zoos: Sequence[str]) -> Splits:
+        """All splits of several zoos together."""
+        return {split: self.gather(split, zoos) for split in self.config.splits}
+
+
+def run_experiment(
+    config: TrainingConfig, root: Path, output: Path, accelerator: Accelerator, report: Report
+) -> dict[str, Any]:
+    """Train and measure; ``output/predictor`` is the calibrated predictor, the result is JSON-able.
+
+    Resumable: trainings that are finished or under way below ``output`` are taken up again.
+    """
+    report("reading zoos", None)
+    experiment = Experiment.load(config, root)
+    outside, left_out = _leave_out(experiment, output, accelerator, report)
+    splits = experiment.splits(config.zoos)
+    model = train(config, experiment.maker, splits, output, accelerator, lambda p: report("all zoos", p))
+    if not accelerator.is_main_process:
+        return {}
+    report("calibrating and measuring", None)
+    _, embeddings = predict(model, experiment.maker, splits["train"])
+    held_out = _predict(model, experiment.maker, splits["calibration"])
+    calibrated = calibrate(model, embeddings, held_out, outside, config.seed)
+    calibrated.save_pretrained(output / PREDICTOR)
+    experiment.maker.processor.save_pretrained(output / PREDICTOR)
+    tests = {zoo: experiment.zoos[zoo]["test"] for zoo in [*config.zoos, *config.test_zoos]}
+    return {
+        "config": asdict(config),
+        "system": {**system_info(), "processes": accelerator.num_processes, "accelerator": str(accelerator.device)},
+        "parameters": sum(weight.numel() for weight in calibrated.parameters()),
+        "networks": {zoo: {name: len(split) for name, split in experiment.zoos[zoo].items()} for zoo in tests},
+        "test": _compare(experiment, calibrated, config.zoos, tests),
+        "left_out": left_out,
+    }
+
+
+def _leave_out(
+    experiment: Experiment, output: Path, accelerator: Accelerator, report: Report
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Train without each group; residuals on its calibration runs, comparisons on its test runs."""
+    residuals: list[np.ndarray] = [np.zeros(0)]
+    results = {}
+    config, maker = experiment.config, experiment.maker
+    for group, zoos in config.leave_out.items():
+        kept = [zoo for zoo in config.zoos if zoo not in zoos]
+        folder = output / f"without-{group}"
+        model = train(
+            config, maker, experiment.splits(kept), folder, accelerator, lambda p, g=group: report(f"without {g}", p)
+        )
+        if accelerator.is_main_process:
+            residuals.append(_predict(model, maker, experiment.gather("calibration", zoos)).residuals)
+            tests = {zoo: experiment.zoos[zoo]["test"] for zoo in zoos}
+            results[group] = _compare(experiment, model, kept, tests)
+    return np.concatenate(residuals), results
+
+
+def _predict(model: SneForPerformancePrediction, maker: ExampleMaker, examples: list[Example]) -> HeldOut:
+    scores, embeddings = predict(model, maker, examples)
+    return HeldOut(scores, embeddings, np.array([example.entry.test_accuracy for example in examples]))
+
+
+def _compare(
+    experiment: Experiment, model: SneForPerformancePrediction, trained_on: Sequence[str], tests: dict[str, list[Example]]
+) -> dict[str, Any]:
+    """SNE and the weight-statistics baseline on each test set; the baseline sees train and validation runs."""
+    fitted = experiment.gather("train", trained_on) + experiment.gather("validation", trained_on)
+    baseline = WeightStatisticsRegressor()
+    baseline.fit(_features(fitted), _targets(fitted), [f"{e.entry.zoo}/{e.entry.run}" for e in fitted])
+    results = {}
+    for zoo, examples in tests.items():
+        runs, targets = [example.entry.run for example in examples], _targets(examples)
+        predicted = _predict(model, experiment.maker, examples)
+        statistics = baseline.predict(_features(examples))
+        results[zoo] = {
+            "sne": evaluate_predictions(predicted.scores, targets, runs) | _interval_report(model, predicted),
+            "weight_statistics": evaluate_predictions(statistics, targets, runs),
+        }
+    return results
+
+
+def _interval_report(model: SneForPerformancePrediction, predicted: HeldOut) -> dict[str, Any]:
+    """How often the interval covers the truth, and how much of the zoo counts as in distribution."""
+    import torch
+
+    with torch.no_grad():
+        assessment = model.calibration(torch.as_tensor(predicted.scores), torch.as_tensor(predicted.embeddings))
+    low, high = assessment.interval.double().numpy().T
+    return {
+        "interval_coverage": coverage(low, high, predicted.targets),
+        "interval_width": float((high - low).mean()),
+        "in_distribution": float(assessment.in_distribution.float().mean()),
+    }
+
+
+def _targets(examples: Sequence[Example]) -> np.ndarray:
+    return np.array([example.entry.test_accuracy for example in examples])
+
+
+def _features(examples: Sequence[Example]) -> np.ndarray:
+    return pooled_features([[read_layer(layer) for layer in example.entry.layers] for example in examples])
+
+
+@dataclass(frozen=True)
+class _ReadLayer:
+    role: str
+    weight: Any
+    bias: Any
+
+
+def read_layer(layer: Any) -> _ReadLayer:
+    """A layer whose tensors are in memory."""
+    return _ReadLayer(
+        layer.role, *(None if tensor is None else tensor.read() for tensor in (layer.weight, layer.bias))
+    )

@@ -1,0 +1,195 @@
+"""The Accelerate loop: train on examples, watch tau on validation runs, stop early, resume to the same curve."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object, set_seed
+from torch import Tensor
+from transformers import get_cosine_schedule_with_warmup
+
+from hf_sne.evaluation.metrics import kendall_tau, mae
+from hf_sne.models.sne import SneConfig, SneForPerformancePrediction
+from hf_sne.training.config import TrainingConfig
+from hf_sne.training.examples import Example, ExampleMaker
+from hf_sne.training.losses import total_loss
+
+STATE = "state"
+BEST = "model"
+HISTORY = "history.json"
+
+
+@dataclass
+class Progress:
+    """Where training stands; saved beside the state, so that a resumed run goes on with it."""
+
+    epoch: int = 0
+    best_tau: float = -2.0
+    best_epoch: int = -1
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def stalled(self, patience: int) -> bool:
+        """Whether the best epoch lies too far back."""
+        return self.epoch - 1 - self.best_epoch >= patience
+
+
+def train(
+    config: TrainingConfig,
+    maker: ExampleMaker,
+    examples: dict[str, list[Example]],
+    output: Path,
+    accelerator: Accelerator,
+    on_epoch: Callable[[Progress], None] = lambda _: None,
+) -> SneForPerformancePrediction:
+    """Train on ``examples["train"]``; the best epoch by tau on ``examples["validation"]`` is loaded and returned.
+
+    ``output`` holds ``state/`` after each epoch: the same call again goes on from there, and, because the order of
+    examples and the permutations are drawn from (seed, epoch, step, process) alone, along the same loss curve.
+    """
+    set_seed(config.seed)
+    model = SneForPerformancePrediction(SneConfig(**config.model))
+    per_process = max(1, config.batch_size // accelerator.num_processes)
+    steps = max(1, len(examples["train"]) // (per_process * accelerator.num_processes))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    total = steps * config.epochs
+    schedule = get_cosine_schedule_with_warmup(optimizer, int(config.warmup * total), total)
+    # The schedule is stepped by hand: Accelerate would step it once for every process.
+    model, optimizer = accelerator.prepare(model, optimizer)
+    accelerator.register_for_checkpointing(schedule)
+    progress = _resume(output, accelerator)
+    while progress.epoch < config.epochs and not progress.stalled(config.patience):
+        model.train()
+        losses = []
+        for batch in _batches(examples["train"], per_process, steps, config.seed, progress.epoch, accelerator):
+            inputs, labels = _inputs(maker, batch.examples, batch.generator, config)
+            output_ = model(labels=labels.to(accelerator.device), **_to(inputs, accelerator.device))
+            loss = total_loss(output_, config.invariance_weight)
+            accelerator.backward(loss)
+            accelerator.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        scores = predict_distributed(accelerator, model, maker, examples["validation"])
+        _note_epoch(progress, float(np.mean(gather_object(losses))), scores, examples["validation"])
+        accelerator.log(progress.history[-1], step=progress.epoch)
+        if progress.best_epoch == progress.epoch - 1:
+            _save_model(accelerator, model, output / BEST)
+        _save_state(accelerator, progress, output)
+        on_epoch(progress)
+    accelerator.wait_for_everyone()
+    return SneForPerformancePrediction.from_pretrained(output / BEST)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    examples: list[Example]
+    generator: torch.Generator
+
+
+def _batches(
+    examples: Sequence[Example], size: int, steps: int, seed: int, epoch: int, accelerator: Accelerator
+) -> Iterator[_Batch]:
+    """This process's share of each step, in an order that (seed, epoch) decides."""
+    order = np.random.default_rng((seed, epoch)).permutation(len(examples))
+    world, rank = accelerator.num_processes, accelerator.process_index
+    for step in range(steps):
+        chosen = order[step * size * world : (step + 1) * size * world][rank::world]
+        draw = int(np.random.default_rng((seed, epoch, step, rank)).integers(2**62))
+        yield _Batch([examples[i] for i in chosen], torch.Generator().manual_seed(draw))
+
+
+def _inputs(
+    maker: ExampleMaker, examples: list[Example], generator: torch.Generator, config: TrainingConfig
+) -> tuple[Any, Tensor]:
+    """Networks under a random permutation each; twice, under two, where the invariance term asks for pairs."""
+    labels = torch.tensor([example.entry.test_accuracy for example in examples])
+    inputs = maker.encode(examples, generator, config.max_chunks)
+    if not config.invariance_weight:
+        return inputs, labels
+    permuted = maker.encode(examples, generator, config.max_chunks)
+    return maker.processor.collate([inputs, permuted]), labels.repeat(2)
+
+
+def _to(inputs: Any, device: torch.device) -> dict[str, Tensor]:
+    return {name: value.to(device) for name, value in inputs.items()}
+
+
+@torch.no_grad()
+def predict(
+    model: torch.nn.Module, maker: ExampleMaker, examples: Sequence[Example], batch_size: int = 32
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores [n] and network embeddings [n, h] of examples, whole networks, no augmentation."""
+    model.eval()
+    device = next(model.parameters()).device
+    scores, embeddings = [], []
+    for start in range(0, len(examples), batch_size):
+        inputs = maker.encode(examples[start : start + batch_size], None, 0)
+        result = model(**_to(inputs, device))
+        scores.append(result.scores.cpu())
+        embeddings.append(result.network_embedding.float().cpu())
+    if not scores:
+        return np.zeros(0), np.zeros((0, 0))
+    return torch.cat(scores).double().numpy(), torch.cat(embeddings).numpy()
+
+
+def predict_distributed(
+    accelerator: Accelerator, model: torch.nn.Module, maker: ExampleMaker, examples: Sequence[Example]
+) -> np.ndarray:
+    """Scores of examples, every process its share, the whole on each."""
+    world, rank = accelerator.num_processes, accelerator.process_index
+    own = range(rank, len(examples), world)
+    scores, _ = predict(accelerator.unwrap_model(model), maker, [examples[i] for i in own])
+    whole = np.zeros(len(examples))
+    for index, score in gather_object(list(zip(own, scores.tolist(), strict=True))):
+        whole[index] = score
+    return whole
+
+
+def _note_epoch(progress: Progress, loss: float, scores: np.ndarray, examples: Sequence[Example]) -> None:
+    """Add the epoch to the history, and call it the best if its tau is."""
+    targets = np.array([example.entry.test_accuracy for example in examples])
+    tau = kendall_tau(scores, targets)
+    progress.history.append(
+        {"epoch": progress.epoch, "loss": loss, "validation_tau": tau, "validation_mae": mae(scores, targets)}
+    )
+    if tau > progress.best_tau:
+        progress.best_tau, progress.best_epoch = tau, progress.epoch
+    progress.epoch += 1
+
+
+def _save_model(accelerator: Accelerator, model: torch.nn.Module, folder: Path) -> None:
+    if accelerator.is_main_process:
+        accelerator.unwrap_model(model).save_pretrained(folder)
+    accelerator.wait_for_everyone()
+
+
+def _save_state(accelerator: Accelerator, progress: Progress, output: Path) -> None:
+    """Beside the old state, then in its place, so that a kill at any moment leaves a whole one."""
+    fresh, state, old = (output / name for name in (f"{STATE}.new", STATE, f"{STATE}.old"))
+    accelerator.save_state(str(fresh))
+    if accelerator.is_main_process:
+        (fresh / HISTORY).write_text(json.dumps(asdict(progress)))
+        shutil.rmtree(old, ignore_errors=True)
+        if state.exists():
+            os.replace(state, old)
+        os.replace(fresh, state)
+        shutil.rmtree(old, ignore_errors=True)
+    accelerator.wait_for_everyone()
+
+
+def _resume(output: Path, accelerator: Accelerator) -> Progress:
+    """The saved progress with model, optimizer, schedule and random states loaded; a new one where none is saved."""
+    found = [output / name for name in (STATE, f"{STATE}.old") if (output / name / HISTORY).is_file()]
+    choice = broadcast_object_list([str(found[0]) if found else ""])[0]
+    if not choice:
+        return Progress()
+    accelerator.load_state(choice)
+    return Progress(**json.loads((Path(choice) / HISTORY).read_text()))

@@ -1,0 +1,133 @@
+"""A checkpoint: where it came from, its layers in order, and what of it was not read and why."""
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path, PurePath, PurePosixPath
+from types import TracebackType
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+from hf_sne.limits import Limits
+from hf_sne.weights.checks import Totals
+from hf_sne.weights.errors import RevisionMissingError, SourceNotFoundError
+from hf_sne.weights.files import CheckpointFile, Contents, find_weights, read_files
+from hf_sne.weights.layers import Layer, arrange_layers
+from hf_sne.weights.memory import gather, named_tensors
+from hf_sne.weights.naming import without_wrappers
+from hf_sne.weights.shards import INDEX_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIX
+from hf_sne.weights.tensors import Skipped
+
+_FILE_SUFFIXES = (SAFETENSORS_SUFFIX, INDEX_SUFFIX, *PICKLE_SUFFIXES)
+
+
+class Checkpoint:
+    """The ordered layers of one network, read lazily; a context manager that lets go of the files.
+
+    ``source`` is as the user named it, ``commit`` the Hub's, ``files`` what was read (empty for objects in memory).
+    """
+
+    def __init__(
+        self, source: str, contents: Contents, *, stack: ExitStack, module: nn.Module | None = None, commit: str | None
+    ) -> None:
+        self.source = source
+        self.commit = commit
+        self.files: tuple[CheckpointFile, ...] = tuple(contents.files)
+        self.layers: tuple[Layer, ...]
+        self.layers, unplaced = arrange_layers(contents.tensors, module)
+        self.skipped: tuple[Skipped, ...] = (*contents.skipped, *unplaced)
+        self._stack = stack
+
+    @property
+    def read_elements(self) -> int:
+        """Number of scalars in the layers."""
+        tensors = (tensor for layer in self.layers for tensor in (layer.weight, layer.bias) if tensor is not None)
+        return sum(tensor.numel for tensor in tensors)
+
+    @property
+    def total_elements(self) -> int:
+        """Number of learned scalars in the checkpoint: those read, and those skipped for want of a way to read them."""
+        return self.read_elements + sum(tensor.elements for tensor in self.skipped if tensor.learned)
+
+    def coverage(self) -> dict[str, Any]:
+        """How much of the checkpoint the layers hold, ready for JSON; ``fraction`` is in [0, 1], 0 of nothing."""
+        read, total = self.read_elements, self.total_elements
+        return {
+            "parameters_total": total,
+            "parameters_read": read,
+            "fraction": read / total if total else 0.0,
+            "layers": len(self.layers),
+            "skipped": [
+                {"name": tensor.name, "reason": tensor.reason, "elements": tensor.elements} for tensor in self.skipped
+            ],
+        }
+
+    def close(self) -> None:
+        """Lets go of the files; the layers' tensors can no longer be read from them."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_checkpoint(
+    source: str | os.PathLike[str] | Mapping[str, Tensor] | nn.Module,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    allow_pickle: bool = False,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> Checkpoint:
+    """The checkpoint that ``source`` names: a file, a folder, a Hub repository ``owner/name``, or an object in memory.
+
+    An existing path comes before a repository of the same name. ``revision`` and ``token`` are for the Hub.
+    Nothing is trusted: files are checked before anything is allocated, numbers are read when a tensor is indexed.
+    Pickle files are refused unless ``allow_pickle``, and are then read by a limited process of their own.
+
+    Raises:
+        CheckpointError: of the class of the rule that the checkpoint breaks.
+    """
+    if isinstance(source, nn.Module | Mapping):
+        return _open_object(source, limits)
+    named = os.fspath(source)
+    with ExitStack() as stack:
+        # Unlike Path.exists, this takes every text, such as one with a NUL in it.
+        if os.path.exists(named):  # noqa: PTH110
+            if revision is not None:
+                raise RevisionMissingError(named, found=f"{revision} of a local path", allowed="a Hub repository's")
+            folder, file = find_weights(Path(named), allow_pickle=allow_pickle)
+            where: PurePath = folder
+            commit = None
+        else:
+            folder, file, commit = _download(named, revision, token, allow_pickle=allow_pickle, limits=limits)
+            where = PurePosixPath(named)
+        contents = read_files(folder, file, where, stack, allow_pickle=allow_pickle, limits=limits)
+        return Checkpoint(named, contents, commit=commit, stack=stack.pop_all())
+
+
+def _download(
+    source: str, revision: str | None, token: str | bool | None, *, allow_pickle: bool, limits: Limits
+) -> tuple[Path, str, str]:
+    # The Hub client is slow to import, and most checkpoints are local.
+    from hf_sne.weights.hub import download, is_repo_id
+
+    if not is_repo_id(source) or source.endswith(_FILE_SUFFIXES):
+        raise SourceNotFoundError(source, found="neither", allowed="a path, or owner/name")
+    snapshot = download(source, revision=revision, token=token, allow_pickle=allow_pickle, limits=limits)
+    return snapshot.folder, snapshot.file, snapshot.commit
+
+
+def _open_object(source: Mapping[str, Tensor] | nn.Module, limits: Limits) -> Checkpoint:
+    module = source if isinstance(source, nn.Module) else None
+    name = "state_dict" if module is None else type(source).__name__
+    state = source if module is None else module.state_dict()
+    named = without_wrappers(named_tensors(state, name))
+    gathered = gather(named, name, Totals(limits), module)
+    contents = Contents(tensors=gathered.lazy(), skipped=list(gathered.skipped))
+    return Checkpoint(name, contents, module=module, commit=None, stack=ExitStack())

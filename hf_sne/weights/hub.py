@@ -1,0 +1,112 @@
+"""The weights of a Hub repository: the files that hold them, and nothing else, in the Hub client's cache."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from httpx2 import HTTPError
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from hf_sne.limits import Limits
+from hf_sne.weights.errors import (
+    HubOfflineError,
+    HubRefusalError,
+    RepoGatedError,
+    RepoNotFoundError,
+    RevisionMissingError,
+    ShardMissingError,
+    SourceNotFoundError,
+    TotalBytesError,
+)
+from hf_sne.weights.shards import INDEX_SUFFIX, choose_file, read_index
+
+_REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The downloaded ``file`` of weights, or index with its shards beside it, of one ``commit``."""
+
+    folder: Path
+    file: str
+    commit: str
+
+
+def is_repo_id(source: str) -> bool:
+    """Whether ``source`` has the form ``owner/name``."""
+    return _REPO_ID.fullmatch(source) is not None
+
+
+def download(
+    repo_id: str, *, revision: str | None, token: str | bool | None, allow_pickle: bool, limits: Limits
+) -> Snapshot:
+    """The weights of ``repo_id`` at ``revision``, its main branch by default; from the cache where that is offline.
+
+    Raises:
+        CheckpointError: of the class that tells what is wrong with the repository, its files or the connection.
+    """
+    with _typed(repo_id, revision):
+        try:
+            info = HfApi(token=token).model_info(repo_id, revision=revision, files_metadata=True)
+        except HfHubHTTPError:
+            raise
+        except (OfflineModeIsEnabled, HTTPError):
+            return _cached(repo_id, revision, allow_pickle=allow_pickle)
+        commit = info.sha or ""
+        sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
+        chosen = choose_file([name for name in sizes if "/" not in name], repo_id, allow_pickle=allow_pickle)
+        _check_size([chosen], sizes, repo_id, limits)
+        path = Path(hf_hub_download(repo_id, chosen, revision=commit, token=token))
+        if chosen.endswith(INDEX_SUFFIX):
+            shards = read_index(path, f"{repo_id}/{chosen}", limits).shards
+            _check_size(shards, sizes, repo_id, limits)
+            for shard in shards:
+                hf_hub_download(repo_id, shard, revision=commit, token=token)
+    return Snapshot(path.parent, chosen, commit)
+
+
+def _cached(repo_id: str, revision: str | None, *, allow_pickle: bool) -> Snapshot:
+    """What an earlier download left in the cache."""
+    folder = Path(snapshot_download(repo_id, revision=revision, local_files_only=True))
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    return Snapshot(folder, choose_file(names, repo_id, allow_pickle=allow_pickle), folder.name)
+
+
+def _check_size(names: list[str], sizes: dict[str, int], repo_id: str, limits: Limits) -> None:
+    """Refuses, before the download, what is not there or is too large."""
+    missing = next((name for name in names if name not in sizes), None)
+    if missing is not None:
+        raise ShardMissingError(repo_id, found=f"no file {missing}", allowed="every shard of the index")
+    total = sum(sizes[name] for name in names)
+    if total > limits.total_bytes:
+        raise TotalBytesError(repo_id, found=f"{total} bytes to download", allowed=limits.total_bytes)
+
+
+@contextmanager
+def _typed(repo_id: str, revision: str | None) -> Iterator[None]:
+    """Turns the Hub client's errors into this package's."""
+    try:
+        yield
+    except GatedRepoError:
+        raise RepoGatedError(repo_id, found="no access", allowed="access granted on its page") from None
+    except RepositoryNotFoundError:
+        raise RepoNotFoundError(repo_id, found="none, or a private one", allowed="a repository you can read") from None
+    except RevisionNotFoundError:
+        raise RevisionMissingError(repo_id, found=revision, allowed="a branch, a tag or a commit") from None
+    except HfHubHTTPError as error:
+        raise HubRefusalError(repo_id, found=str(error), allowed="the files of the repository") from None
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError, HTTPError) as error:
+        raise HubOfflineError(repo_id, found=type(error).__name__, allowed="a connection, or a cached copy") from None
+    except HFValidationError as error:
+        raise SourceNotFoundError(repo_id, found=str(error), allowed="a valid repository id") from None

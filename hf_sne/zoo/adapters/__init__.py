@@ -1,0 +1,1 @@
+"""Readers of zoos that others publish, one file a layout."""

@@ -1,0 +1,85 @@
+"""Score a folder of labelled checkpoints: python recipes/evaluate.py --zoo FOLDER --labels FOLDER/labels.csv."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.progress import track
+
+from hf_sne.evaluation import evaluate_predictions
+from hf_sne.pipelines import load_pipeline
+from hf_sne.training.system_info import system_info
+from hf_sne.weights import Layer, open_checkpoint
+
+
+def mean_log_norm(layers: tuple[Layer, ...]) -> float:
+    """Mean log10 Frobenius norm of the weights, the simplest data-free ranking."""
+    norms = [float(layer.weight.read().norm()) for layer in layers if layer.weight and len(layer.weight.shape) > 1]
+    return float(np.mean([math.log10(max(norm, 1e-12)) for norm in norms]))
+
+
+def log_parameters(layers: tuple[Layer, ...]) -> float:
+    """log10 of the number of parameters."""
+    tensors = (tensor for layer in layers for tensor in (layer.weight, layer.bias) if tensor)
+    return math.log10(sum(tensor.numel for tensor in tensors))
+
+
+RANKINGS: dict[str, Callable[[tuple[Layer, ...]], float]] = {
+    "mean_log_norm": mean_log_norm,
+    "log_parameters": log_parameters,
+}
+
+
+def main(
+    zoo: Annotated[Path, typer.Option(help="Folder of safetensors files, one a network.")],
+    labels: Annotated[Path, typer.Option(help="CSV with id (file name without ending), test_accuracy, by, group.")],
+    output: Annotated[Path, typer.Option(help="Results JSON.")],
+    model: Annotated[str | None, typer.Option(help="Predictor; default: the built-in one.")] = None,
+    by: Annotated[str, typer.Option(help="Column that tells data sets apart; each is ranked by itself.")] = "data",
+    group: Annotated[str, typer.Option(help="Column of networks that are not independent (run, owner).")] = "run",
+) -> None:
+    """Score every network, and compare with parameter count and mean log norm."""
+    table = pd.read_csv(labels)
+    pipe = load_pipeline(model)
+    rows: list[dict[str, Any]] = []
+    for record in track(table.to_dict("records"), description="scoring"):
+        path = zoo / f"{record['id']}.safetensors"
+        (result,) = pipe.iterate([path])
+        with open_checkpoint(path) as checkpoint:
+            rankings = {name: ranking(checkpoint.layers) for name, ranking in RANKINGS.items()}
+        rows.append({"record": record, "result": result, **rankings})
+    scored = [row for row in rows if "score" in row["result"]]
+    report = {
+        "system": system_info(),
+        "refused": [row["result"] for row in rows if "score" not in row["result"]],
+        "data": {},
+    }
+    for name in sorted({row["record"][by] for row in scored}):
+        chosen = [row for row in scored if row["record"][by] == name]
+        report["data"][name] = _evaluate(chosen, group)
+        tau = report["data"][name]["sne"]["kendall_tau"]["value"]
+        print(f"{name}: {len(chosen)} networks, tau {tau:.3f}")
+    output.write_text(json.dumps(report, indent=1))
+
+
+def _evaluate(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
+    truth = np.array([row["record"]["test_accuracy"] for row in rows])
+    groups = [str(row["record"][group]) for row in rows]
+    scores = np.array([row["result"]["score"] for row in rows])
+    inside = [row["result"]["interval"]["low"] <= t <= row["result"]["interval"]["high"] for row, t in zip(rows, truth, strict=True)]
+    familiar = [row["result"]["in_distribution"]["verdict"] for row in rows]
+    result = {"sne": evaluate_predictions(scores, truth, groups)} if len(rows) > 1 else {"sne": {"kendall_tau": {"value": math.nan}}}
+    if len(rows) > 1:
+        for name in RANKINGS:
+            ranking = evaluate_predictions(np.array([row[name] for row in rows]), truth, groups)
+            result[name] = {metric: ranking[metric] for metric in ("kendall_tau", "spearman")}
+    return result | {"interval_coverage": float(np.mean(inside)), "in_distribution": float(np.mean(familiar))}
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,71 @@
+"""Train a predictor on zoos: accelerate launch recipes/train.py --config recipes/NAME/NAME.yaml --zoos FOLDER."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from accelerate import Accelerator
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hf_sne.errors import UserError
+from hf_sne.training import trainer
+from hf_sne.training.config import TrainingConfig
+from hf_sne.training.experiment import run_experiment
+
+
+def main(
+    config: Annotated[Path, typer.Option(help="YAML with the fields of TrainingConfig.")],
+    zoos: Annotated[Path, typer.Option(help="Folder that holds the zoos which the configuration names.")],
+    output: Annotated[Path, typer.Option(help="Where state, predictor and results.json go; run again to resume.")],
+    processes: Annotated[int, typer.Option(help="Stop unless there are this many processes; 0: any number.")] = 0,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Do not use a GPU.")] = False,
+) -> None:
+    """Train, calibrate and measure SNE beside the weight-statistics baseline."""
+    console = Console(stderr=True)
+    try:
+        settings = TrainingConfig.from_yaml(config)
+        accelerator = Accelerator(cpu=cpu, log_with=settings.trackers or None, project_dir=output)
+        _check_processes(accelerator, processes, console)
+        if settings.trackers:
+            accelerator.init_trackers("hf_sne")
+        with _bar(console, disable=not accelerator.is_main_process) as bar:
+            task = bar.add_task("starting", total=settings.epochs, figures="")
+
+            def report(stage: str, progress: trainer.Progress | None) -> None:
+                done = progress.epoch if progress else 0
+                figures = f"tau {progress.history[-1]['validation_tau']:.3f}" if progress else ""
+                bar.update(task, description=stage, completed=done, figures=figures)
+
+            results = run_experiment(settings, zoos, output, accelerator, report)
+        accelerator.end_training()
+    except UserError as error:
+        console.print(f"[red]{error}")
+        raise typer.Exit(2) from error
+    if accelerator.is_main_process:
+        (output / "results.json").write_text(json.dumps(results, indent=1))
+        for zoo, row in results["test"].items():
+            sne, baseline = row["sne"]["kendall_tau"]["value"], row["weight_statistics"]["kendall_tau"]["value"]
+            console.print(f"{zoo:24} tau  SNE {sne:.3f}  weight statistics {baseline:.3f}")
+        console.print(f"predictor and results.json: {output}")
+
+
+def _check_processes(accelerator: Accelerator, wanted: int, console: Console) -> None:
+    """Say how many processes there are: ``accelerate launch --cpu --num_processes 2`` silently starts one."""
+    if accelerator.is_main_process:
+        console.print(f"processes: {accelerator.num_processes}, device: {accelerator.device.type}")
+    if wanted and wanted != accelerator.num_processes:
+        raise UserError(
+            f"asked for {wanted} processes, got {accelerator.num_processes}",
+            fix="on CPU use: accelerate launch --multi_gpu --num_processes 2 recipes/train.py --cpu ...",
+        )
+
+
+def _bar(console: Console, *, disable: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("epoch {task.completed}/{task.total}"))
+    return Progress(*columns, TextColumn("{task.fields[figures]}"), TimeElapsedColumn(), console=console, disable=disable)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,112 @@
+"""SNE as a transformers model: configuration, batches, saving and loading, loss."""
+
+import pytest
+import torch
+from networks import cnn, layers_of, mlp
+from torch import nn
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForSequenceClassification, AutoProcessor
+
+from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneModel, SneProcessor
+
+
+CONFIGS = {
+    "default": SneConfig(),
+    "paper": SneConfig.paper(),
+    "positions": SneConfig(element_positions="added"),
+    "projected": SneConfig(element_positions="projected", outgoing_view=False),
+    "one set": SneConfig(separate_bias=False, tensor_features=False, level_positions=False, type_positions=False),
+    "linear attention": SneConfig(layer_set_to_set="isab", layer_set_to_vector="pma", network_set_to_set="sab"),
+    "mse": SneConfig(loss="mse", chunk_size=16, head_layers=2, dropout=0.1),
+}
+
+
+def _model(config):
+    torch.manual_seed(0)
+    return SneForPerformancePrediction(config).eval()
+
+
+@pytest.fixture(params=CONFIGS)
+def config(request):
+    return SneConfig(**CONFIGS[request.param].to_dict())
+
+
+@torch.no_grad()
+def test_networks_of_different_architecture_in_one_batch(config):
+    networks = [layers_of(network) for network in (mlp(), cnn(), nn.Linear(3, 2))]
+    processor, model = SneProcessor.from_config(config), _model(config)
+    output = model(**processor(networks), labels=torch.tensor([0.1, 0.5, 0.9]))
+    assert output.scores.shape == (3,)
+    assert ((output.scores > 0) & (output.scores < 1)).all()
+    assert len({round(score, 5) for score in output.scores.tolist()}) == 3
+    assert output.loss.isfinite()
+    encoded = model.sne(**processor(networks))
+    assert encoded.network_embedding.shape == (3, config.hidden_size)
+    assert encoded.layer_embeddings.shape == (3 + 5 + 1, config.hidden_size)
+
+
+def test_every_parameter_gets_a_gradient(config):
+    """Distributed training stops at a parameter that takes no part in the loss."""
+    processor, model = SneProcessor.from_config(config), _model(config)
+    model(**processor([layers_of(mlp()), layers_of(cnn())]), labels=torch.tensor([0.1, 0.5])).loss.backward()
+    assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
+
+
+@torch.no_grad()
+def test_save_and_load_with_the_auto_classes(config, tmp_path):
+    processor, model = SneProcessor.from_config(config), _model(config)
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    assert AutoConfig.from_pretrained(tmp_path).to_diff_dict() == model.config.to_diff_dict()
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    assert isinstance(loaded, SneForPerformancePrediction)
+    encoder = AutoModel.from_pretrained(tmp_path)
+    assert isinstance(encoder, SneModel)
+    for kind in (AutoProcessor, AutoFeatureExtractor):
+        assert kind.from_pretrained(tmp_path).to_dict() == processor.to_dict()
+    batch = AutoProcessor.from_pretrained(tmp_path)([layers_of(mlp()), layers_of(cnn())])
+    expected = model(**batch)
+    torch.testing.assert_close(loaded(**batch).scores, expected.scores)
+    torch.testing.assert_close(encoder(**batch).network_embedding, expected.network_embedding)
+
+
+@torch.no_grad()
+def test_half_precision_stays_close():
+    model, batch = _model(SneConfig()), SneProcessor()([layers_of(mlp()), layers_of(cnn())])
+    full = model(**batch).scores
+    half = model.to(torch.bfloat16)(**batch).scores
+    torch.testing.assert_close(half, full, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"layer_set_to_set": "gru"}, "layer_set_to_set is 'gru'"),
+        ({"element_positions": "yes"}, "element_positions is 'yes'"),
+        ({"chunk_size": 0}, "chunk_size is 0, must be at least 1"),
+        ({"hidden_size": 66}, "hidden_size is 66, must be a multiple of num_heads, 4"),
+        ({"neuron_level": False}, "outgoing_view is True and neuron_level False"),
+    ],
+)
+def test_a_config_that_cannot_be_built_is_refused(changes, words):
+    with pytest.raises(Exception, match=words):
+        SneConfig(**changes)
+
+
+@torch.no_grad()
+def test_neurons_beyond_the_cap_share_codes_and_all_weights_count():
+    config = SneConfig(max_neurons=4)
+    processor, model = SneProcessor.from_config(config), _model(config)
+    network = mlp((20, 40, 10))
+    batch = processor([layers_of(network)])
+    assert batch["neurons_per_tensor"].tolist() == [4, 1, 4, 1]
+    before = model(**batch).scores
+    network[0].weight.data[39] += 1.0
+    assert abs(float(model(**processor([layers_of(network)])).scores - before)) > 1e-6
+
+
+def test_an_uncalibrated_model_claims_nothing():
+    model = _model(SneConfig())
+    assessment = model.calibration(torch.tensor([0.3]), torch.zeros(1, 64))
+    assert assessment.interval.tolist() == [[0.0, 1.0]]
+    assert assessment.percentile.tolist() == [100.0]
+    assert not assessment.in_distribution.any()

@@ -1,0 +1,101 @@
+import json
+
+import pytest
+import torch
+from huggingface_hub import constants
+from safetensors.torch import save
+
+from hf_sne.limits import Limits
+from hf_sne.weights import errors, open_checkpoint
+from tests.hub_server import HubRepo, HubServer
+
+WHOLE = save({"fc.weight": torch.ones(2, 3), "fc.bias": torch.ones(2)})
+SHARD = "parts/model-00001-of-00001.safetensors"
+INDEX = json.dumps({"weight_map": {"fc.weight": SHARD, "fc.bias": SHARD}}).encode()
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A Hub with four repositories, and a client with an empty cache and no token."""
+    repos = {
+        "owner/whole": HubRepo({"config.json": b"{", "model.safetensors": WHOLE, "extra/other.safetensors": b"no"}),
+        "owner/sharded": HubRepo({"model.safetensors.index.json": INDEX, SHARD: WHOLE, "README.md": b"no"}),
+        "owner/broken": HubRepo({"model.safetensors.index.json": INDEX}),
+        "owner/gated": HubRepo({"model.safetensors": WHOLE}, gated=True),
+    }
+    with HubServer(repos).running() as server:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        yield server
+
+
+def downloaded(hub):
+    return {request.rpartition("/resolve/")[2].partition("/")[2] for request in hub.requests if "GET" in request} - {""}
+
+
+def test_a_repository_is_read_at_its_commit(hub):
+    with open_checkpoint("owner/whole") as checkpoint:
+        assert checkpoint.source == "owner/whole"
+        assert checkpoint.commit == hub.repos["owner/whole"].commit
+        assert [(layer.name, layer.role) for layer in checkpoint.layers] == [("fc", "linear")]
+        assert checkpoint.layers[0].weight.read().shape == (2, 3)
+        assert [(file.name, file.size) for file in checkpoint.files] == [("model.safetensors", len(WHOLE))]
+
+
+def test_only_the_weights_are_downloaded(hub):
+    open_checkpoint("owner/whole").close()
+    assert downloaded(hub) == {"model.safetensors"}
+
+
+def test_the_shards_of_a_repository(hub):
+    with open_checkpoint("owner/sharded", revision=hub.repos["owner/sharded"].commit) as checkpoint:
+        assert [file.name for file in checkpoint.files] == ["model.safetensors.index.json", SHARD]
+        assert checkpoint.read_elements == 8
+    assert downloaded(hub) == {"model.safetensors.index.json", SHARD}
+
+
+@pytest.mark.parametrize(
+    ("repo", "revision", "error"),
+    [
+        ("owner/missing", None, errors.RepoNotFoundError),
+        ("owner/gated", None, errors.RepoGatedError),
+        ("owner/whole", "v2", errors.RevisionMissingError),
+        ("owner/broken", None, errors.ShardMissingError),
+        ("owner/--..--", None, errors.SourceNotFoundError),
+    ],
+)
+def test_what_the_hub_refuses_is_told_by_its_class(hub, repo, revision, error):
+    with pytest.raises(error, match=repo):
+        open_checkpoint(repo, revision=revision)
+
+
+def test_a_download_above_the_limit_is_not_begun(hub):
+    with pytest.raises(errors.TotalBytesError, match="to download"):
+        open_checkpoint("owner/whole", limits=Limits(total_bytes=10))
+    assert downloaded(hub) == set()
+
+
+@pytest.mark.parametrize("repo", ["owner/whole", "owner/sharded"])
+def test_the_cache_serves_when_the_hub_is_away(hub, repo, monkeypatch):
+    open_checkpoint(repo).close()
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with open_checkpoint(repo) as checkpoint:
+        assert checkpoint.commit == hub.repos[repo].commit
+        assert checkpoint.read_elements == 8
+
+
+def test_no_hub_and_no_cache(hub, monkeypatch):
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(errors.HubOfflineError, match="HF_HUB_OFFLINE"):
+        open_checkpoint("owner/whole")
+
+
+def test_a_folder_comes_before_a_repository(hub, tmp_path, monkeypatch):
+    (tmp_path / "owner" / "whole").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.NoWeightFileError):
+        open_checkpoint("owner/whole")
+    assert hub.requests == []
