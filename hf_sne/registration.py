@@ -21,8 +21,7 @@ def register() -> None:
     from transformers.pipelines import PIPELINE_REGISTRY
 
     from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneModel, SneProcessor
-    from hf_sne.pipelines import BUILT_IN_ENCODER
-    from hf_sne.pipelines.weight_performance import TASK, WeightPerformancePipeline
+    from hf_sne.pipelines import BUILT_IN_ENCODER, TASK, WeightPerformancePipeline
 
     AutoConfig.register(SneConfig.model_type, SneConfig, exist_ok=True)
     AutoModel.register(SneConfig, SneModel, exist_ok=True)

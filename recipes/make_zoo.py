@@ -21,7 +21,7 @@ def main(
     workers: Annotated[int, typer.Option(min=1, help="Processes, one network at a time each.")] = os.cpu_count() or 1,
 ) -> None:
     """Train a zoo and write its label table."""
-    plan = draw_runs(family, output.name, runs, seed, max_epochs)
+    plan = draw_runs(family, runs, seed, max_epochs)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     checkpoints = 0
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress:

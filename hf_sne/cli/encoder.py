@@ -16,11 +16,13 @@ def load_encoder(
 ) -> "WeightPerformancePipeline":
     """The pipeline of that model (None: built in) on that device; UserError where either is not there."""
     with notes_console().status("Loading the encoder"):
-        from transformers.utils.logging import disable_progress_bar
+        from transformers.utils import logging
 
         from hf_sne.pipelines import load_pipeline
 
-        disable_progress_bar()  # of reading a few megabytes
+        # Standard error belongs to the command's own progress and notes.
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
         return load_pipeline(model=model, revision=revision, device=_device(device))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
@@ -15,6 +16,7 @@ from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError
 from hf_sne.weights import Checkpoint, open_checkpoint
 
 TASK = "weight-performance-prediction"
+BUILT_IN_ENCODER = Path(__file__).parents[1] / "assets" / "sne-cross-arch"
 
 Source = str | PathLike[str] | Mapping[str, Tensor] | nn.Module
 
@@ -151,13 +153,14 @@ def load_pipeline(
     """
     import transformers
 
-    import hf_sne.registration
+    from hf_sne.registration import register
 
-    hf_sne.registration.register()
+    register()
+    name = str(BUILT_IN_ENCODER) if model is None else model
     try:
-        return transformers.pipeline(TASK, model=model, revision=revision, device=device)  # type: ignore[return-value]
+        return transformers.pipeline(TASK, model=name, revision=revision, device=device)  # type: ignore[return-value]
     except (OSError, ValueError) as error:
         raise UserError(
-            f"the predictor {model or 'that is built in'} cannot be loaded: {error}",
+            f"the predictor {name} cannot be loaded: {error}",
             fix="name a folder or a Hub repo that holds an SNE predictor",
         ) from error

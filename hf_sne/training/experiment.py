@@ -28,7 +28,7 @@ Report = Callable[[str, Progress | None], None]
 
 @dataclass(frozen=True)
 class Experiment:
-    """The data of an experiment: for each zoo its splits, and the maker that made the examples."""
+    """The data of an experiment: for each zoo its splits by run, and the maker that made the examples."""
 
     config: TrainingConfig
     maker: ExampleMaker
@@ -38,11 +38,13 @@ class Experiment:
     def load(cls, config: TrainingConfig, root: Path) -> "Experiment":
         """Read the zoos of a configuration below ``root`` and split each by run."""
         maker = ExampleMaker(SneProcessor.from_config(SneConfig(**config.model)))
-        zoos = {}
-        for name in [*config.zoos, *config.test_zoos]:
-            entries = read_zoo(root / name)
-            rows = split_by_run([entry.run for entry in entries], config.splits, config.seed)
-            zoos[name] = {split: [maker.make(entries[row]) for row in members] for split, members in rows.items()}
+        entries = [entry for name in [*config.zoos, *config.test_zoos] for entry in read_zoo(root / name)]
+        # Split once over all zoos: runs of one name in two zoos are twins that differ in their data alone.
+        rows = split_by_run([entry.run for entry in entries], config.splits, config.seed)
+        zoos: dict[str, Splits] = {entry.zoo: {split: [] for split in config.splits} for entry in entries}
+        for split, members in rows.items():
+            for row in members:
+                zoos[entries[row].zoo][split].append(maker.make(entries[row]))
         return cls(config, maker, zoos)
 
     def gather(self, split: str, zoos: Sequence[str]) -> list[Example]:
@@ -116,7 +118,7 @@ def _compare(
     """SNE and the weight-statistics baseline on each test set; the baseline sees train and validation runs."""
     fitted = experiment.gather("train", trained_on) + experiment.gather("validation", trained_on)
     baseline = WeightStatisticsRegressor()
-    baseline.fit(_features(fitted), _targets(fitted), [f"{e.entry.zoo}/{e.entry.run}" for e in fitted])
+    baseline.fit(_features(fitted), _targets(fitted), [example.entry.run for example in fitted])
     results = {}
     for zoo, examples in tests.items():
         runs, targets = [example.entry.run for example in examples], _targets(examples)

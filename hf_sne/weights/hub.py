@@ -63,11 +63,12 @@ def download(
             raise
         except (OfflineModeIsEnabled, HTTPError):
             return _cached(repo_id, revision, allow_pickle=allow_pickle)
-        commit = info.sha or ""
         sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
         chosen = choose_file([name for name in sizes if "/" not in name], repo_id, allow_pickle=allow_pickle)
         _check_size([chosen], sizes, repo_id, limits)
-        path = Path(hf_hub_download(repo_id, chosen, revision=commit, token=token))
+        # By the revision's own name, so that the cache knows it when offline; the rest by the commit it stands for.
+        path = Path(hf_hub_download(repo_id, chosen, revision=revision, token=token))
+        commit = path.parent.name
         if chosen.endswith(INDEX_SUFFIX):
             shards = read_index(path, f"{repo_id}/{chosen}", limits).shards
             _check_size(shards, sizes, repo_id, limits)

@@ -10,6 +10,7 @@ _Value = TypeVar("_Value")
 # Where DataParallel and torch.compile keep the model.
 _WRAPPERS = ("module", "_orig_mod")
 
+_DIGITS = re.compile(r"([0-9]+)")
 _PARAMETRISED = re.compile(r"(?P<path>(?:.+\.)?)parametrizations\.(?P<kind>weight|bias)\.original1?")
 _PAIRED_LEAVES = (
     re.compile(r"(?P<kind>weight|bias)"),
@@ -53,13 +54,11 @@ def without_wrappers(named: Mapping[str, _Value]) -> dict[str, _Value]:
     return dict(named)
 
 
-def numeric_order(name: str) -> tuple[list[list[str | tuple[int, str]]], str]:
+def numeric_order(name: str) -> tuple[list[str | tuple[int, str]], str]:
     """Sort key in which ``layer.2`` is before ``layer.10``, for digits of any length; no two names share one."""
-    parts = [
-        [_magnitude(piece) if index % 2 else piece for index, piece in enumerate(re.split(r"([0-9]+)", part))]
-        for part in name.split(".")
-    ]
-    return parts, name
+    # A shorter path is before its continuations, whatever character follows.
+    pieces = _DIGITS.split(name.replace(".", "\0"))
+    return [_magnitude(piece) if index % 2 else piece for index, piece in enumerate(pieces)], name
 
 
 def _magnitude(digits: str) -> tuple[int, str]:

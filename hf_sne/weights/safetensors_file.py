@@ -85,6 +85,7 @@ def read_header(path: Path, file: str, totals: Totals) -> list[TensorEntry]:
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         header = stream.read(_header_length(stream.read(_LENGTH.size), size, file, totals.limits))
+    _check_complexity(header, file, totals.limits)
     named = parse_object(header, file, HeaderSyntaxError)
     _check_metadata(named.pop("__metadata__", {}), file)
     entries = [_entry(name, fields, file, totals) for name, fields in named.items()]
@@ -102,6 +103,14 @@ def _header_length(prefix: bytes, size: int, file: str, limits: Limits) -> int:
     if length > size - _LENGTH.size:
         raise TruncatedFileError(file, found=f"{size} bytes", allowed=f"{_LENGTH.size + length} or more")
     return length
+
+
+def _check_complexity(header: bytes, file: str, limits: Limits) -> None:
+    """Refuses a header of far more JSON objects than its tensors need, which would fill the memory when parsed."""
+    # A tensor needs three; names may hold some brackets.
+    found, allowed = header.count(b"{") + header.count(b"["), 4 * limits.tensors + 16
+    if found > allowed:
+        raise HeaderSyntaxError(file, found=f"{found} objects and lists", allowed=allowed)
 
 
 def _check_metadata(metadata: Any, file: str) -> None:

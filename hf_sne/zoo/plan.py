@@ -34,15 +34,17 @@ class Run:
         return {f"config.{key}": value for key, value in settings.items()}
 
 
-def draw_runs(family: str, name: str, count: int, seed: int, max_epochs: int = 6) -> list[Run]:
-    """``count`` runs named ``{name}-{index}``, spread widely on purpose from failures to good networks.
+def draw_runs(family: str, count: int, seed: int, max_epochs: int = 6) -> list[Run]:
+    """``count`` runs named ``{family}-{seed}-{index}``, spread widely on purpose from failures to good networks.
 
-    Run ``i`` depends on ``family``, ``seed`` and ``i`` only, so that a longer plan begins with the shorter one.
+    A run depends on what its name says and on ``max_epochs`` only: a longer plan begins with the shorter one, and the
+    same plan on two data sets has runs of the same name, twins in architecture, initialisation and hyper-parameters,
+    which a split by run keeps together.
     """
-    return [_draw_run(family, f"{name}-{index:05d}", seed, index, max_epochs) for index in range(count)]
+    return [_draw_run(family, seed, index, max_epochs) for index in range(count)]
 
 
-def _draw_run(family: str, run: str, seed: int, index: int, max_epochs: int) -> Run:
+def _draw_run(family: str, seed: int, index: int, max_epochs: int) -> Run:
     rng = Random(f"{family}/{seed}/{index}")
     optimizer = rng.choice(["sgd", "adam", "adamw"])
     low, high = (3e-3, 0.3) if optimizer == "sgd" else (2e-4, 2e-2)
@@ -50,7 +52,7 @@ def _draw_run(family: str, run: str, seed: int, index: int, max_epochs: int) -> 
     if rng.random() < 0.1:
         snapshots.insert(0, 0.0)
     return Run(
-        run=run,
+        run=f"{family}-{seed}-{index:05d}",
         family=family,
         architecture=get_family(family).draw(rng),
         seed=rng.randrange(2**31),

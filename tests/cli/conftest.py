@@ -16,7 +16,7 @@ class Outcome:
 @pytest.fixture
 def run_cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     """Run ``hf-sne`` in this process on a wide terminal-less console."""
-    monkeypatch.setenv("COLUMNS", "220")
+    monkeypatch.setenv("COLUMNS", "400")
 
     def run(*arguments: object) -> Outcome:
         capsys.readouterr()

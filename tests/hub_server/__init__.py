@@ -1,5 +1,5 @@
 """A read-only Hub on loopback for the unmodified Hub client: no package offers one."""
 
-from tests.hub_server.server import HubRepo, HubServer
+from hub_server.server import HubRepo, HubServer
 
 __all__ = ["HubRepo", "HubServer"]

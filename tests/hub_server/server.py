@@ -20,7 +20,7 @@ class HubRepo:
     """One model repository with a single commit on ``main``."""
 
     files: dict[str, bytes]
-    gated: bool = False
+    refusal: tuple[int, str] | None = None  # status and X-Error-Code of every answer
 
     @property
     def commit(self) -> str:
@@ -81,8 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
         repo = self.hub.repos.get(repo_id)
         if repo is None:
             self._refuse(404, "RepoNotFound")
-        elif repo.gated:
-            self._refuse(403, "GatedRepo")
+        elif repo.refusal is not None:
+            self._refuse(*repo.refusal)
         elif revision not in (None, "main", repo.commit):
             self._refuse(404, "RevisionNotFound")
         else:
@@ -90,8 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _info(self, repo_id: str, repo: HubRepo) -> None:
         siblings = [{"rfilename": name, "size": len(content)} for name, content in repo.files.items()]
-        info = {"id": repo_id, "modelId": repo_id, "sha": repo.commit, "siblings": siblings, "tags": [], "private": False}
-        self._send_json(info)
+        self._send_json({"id": repo_id, "sha": repo.commit, "siblings": siblings, "tags": [], "private": False})
 
     def _tree(self, _: str, repo: HubRepo) -> None:
         self._send_json(

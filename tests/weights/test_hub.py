@@ -2,12 +2,12 @@ import json
 
 import pytest
 import torch
+from hub_server import HubRepo, HubServer
 from huggingface_hub import constants
 from safetensors.torch import save
 
 from hf_sne.limits import Limits
 from hf_sne.weights import errors, open_checkpoint
-from tests.hub_server import HubRepo, HubServer
 
 WHOLE = save({"fc.weight": torch.ones(2, 3), "fc.bias": torch.ones(2)})
 SHARD = "parts/model-00001-of-00001.safetensors"
@@ -16,24 +16,32 @@ INDEX = json.dumps({"weight_map": {"fc.weight": SHARD, "fc.bias": SHARD}}).encod
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """A Hub with four repositories, and a client with an empty cache and no token."""
+    """A Hub with a few repositories, and a client with an empty cache and no token."""
     repos = {
         "owner/whole": HubRepo({"config.json": b"{", "model.safetensors": WHOLE, "extra/other.safetensors": b"no"}),
         "owner/sharded": HubRepo({"model.safetensors.index.json": INDEX, SHARD: WHOLE, "README.md": b"no"}),
         "owner/broken": HubRepo({"model.safetensors.index.json": INDEX}),
-        "owner/gated": HubRepo({"model.safetensors": WHOLE}, gated=True),
+        "owner/gated": HubRepo({"model.safetensors": WHOLE}, refusal=(403, "GatedRepo")),
+        "owner/failing": HubRepo({"model.safetensors": WHOLE}, refusal=(500, "")),
     }
     with HubServer(repos).running() as server:
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        _aim_client(monkeypatch, server.url)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         yield server
 
 
+def _aim_client(monkeypatch, url):
+    # What HF_ENDPOINT would set, had the client not been imported before.
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+
+
 def downloaded(hub):
-    return {request.rpartition("/resolve/")[2].partition("/")[2] for request in hub.requests if "GET" in request} - {""}
+    files = (request.partition("/resolve/")[2] for request in hub.requests if request.startswith("GET "))
+    return {file.partition("/")[2] for file in files if file}
 
 
 def test_a_repository_is_read_at_its_commit(hub):
@@ -62,6 +70,7 @@ def test_the_shards_of_a_repository(hub):
     [
         ("owner/missing", None, errors.RepoNotFoundError),
         ("owner/gated", None, errors.RepoGatedError),
+        ("owner/failing", None, errors.HubRefusalError),
         ("owner/whole", "v2", errors.RevisionMissingError),
         ("owner/broken", None, errors.ShardMissingError),
         ("owner/--..--", None, errors.SourceNotFoundError),
@@ -81,14 +90,14 @@ def test_a_download_above_the_limit_is_not_begun(hub):
 @pytest.mark.parametrize("repo", ["owner/whole", "owner/sharded"])
 def test_the_cache_serves_when_the_hub_is_away(hub, repo, monkeypatch):
     open_checkpoint(repo).close()
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    _aim_client(monkeypatch, "http://127.0.0.1:9")
     with open_checkpoint(repo) as checkpoint:
         assert checkpoint.commit == hub.repos[repo].commit
         assert checkpoint.read_elements == 8
 
 
 def test_no_hub_and_no_cache(hub, monkeypatch):
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    _aim_client(monkeypatch, "http://127.0.0.1:9")
     with pytest.raises(errors.HubOfflineError, match="HF_HUB_OFFLINE"):
         open_checkpoint("owner/whole")
 

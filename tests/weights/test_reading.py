@@ -2,6 +2,7 @@ import hashlib
 import json
 import math
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,7 +56,9 @@ def test_slices_are_those_of_torch(saved, index):
         assert torch.equal(opened(source)["c"].weight[index], stored[index])
 
 
-@pytest.mark.parametrize(("index", "error"), [(0, TypeError), (slice(0, 4, 2), TypeError), ((slice(1),) * 3, IndexError)])
+@pytest.mark.parametrize(
+    ("index", "error"), [(0, TypeError), (slice(0, 4, 2), TypeError), ((slice(1),) * 3, IndexError)]
+)
 def test_other_indices_are_refused(index, error):
     with pytest.raises(error, match=r"fc\.weight"):
         opened({"fc.weight": torch.ones(2, 2)})["fc"].weight[index]
@@ -71,10 +74,8 @@ def test_what_is_read_is_never_a_view_of_the_source(saved):
 
 
 def test_numbers_beyond_float32_read_as_infinity(saved):
-    path = saved({"fc.weight": torch.tensor([[1e300, -1e300, math.nan]], dtype=torch.float64)})
-    assert opened(path)["fc"].weight.read().nan_to_num(nan=0).tolist() == [[math.inf, -math.inf, 0.0]] or torch.equal(
-        opened(path)["fc"].weight.read()[:, :2], torch.tensor([[math.inf, -math.inf]])
-    )
+    path = saved({"fc.weight": torch.tensor([[1e300, -1e300, 1e-300]], dtype=torch.float64)})
+    assert opened(path)["fc"].weight.read().tolist() == [[math.inf, -math.inf, 0.0]]
 
 
 def test_a_slice_touches_its_own_bytes_only(tmp_path):
@@ -91,8 +92,7 @@ def test_a_slice_touches_its_own_bytes_only(tmp_path):
 
 
 def _resident_bytes():
-    with open("/proc/self/statm") as stream:
-        return int(stream.read().split()[1]) * 4096
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 @pytest.mark.parametrize(

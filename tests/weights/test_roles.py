@@ -53,7 +53,9 @@ def test_a_norm_over_two_axes_is_told_by_its_class():
     assert roles(Branches(norm=nn.LayerNorm((3, 4)))) == {"norm": "norm"}
 
 
-@pytest.mark.parametrize("cell", [nn.LSTM(3, 4, 2, bidirectional=True), nn.GRU(3, 4), nn.LSTM(3, 4, proj_size=2), nn.RNN(3, 4)])
+@pytest.mark.parametrize(
+    "cell", [nn.LSTM(3, 4, 2, bidirectional=True), nn.GRU(3, 4), nn.LSTM(3, 4, proj_size=2), nn.RNN(3, 4)]
+)
 def test_recurrent_layers_are_one_a_matrix(cell):
     found = both_ways(Branches(rnn=cell))
     matrices = [f"rnn.{name}" for name, _ in cell.named_parameters() if name.startswith("weight")]
@@ -62,9 +64,7 @@ def test_recurrent_layers_are_one_a_matrix(cell):
 
 
 def test_recurrent_weights_have_their_biases():
-    pairs = {
-        layer.weight.name: layer.bias.name for layer in open_checkpoint(Branches(rnn=nn.GRUCell(3, 4))).layers
-    }
+    pairs = {layer.weight.name: layer.bias.name for layer in open_checkpoint(Branches(rnn=nn.GRUCell(3, 4))).layers}
     assert pairs == {"rnn.weight_ih": "rnn.bias_ih", "rnn.weight_hh": "rnn.bias_hh"}
 
 
@@ -144,7 +144,8 @@ def test_of_a_weight_norm_the_direction_is_the_layer_and_the_magnitude_its_own(n
 def test_of_a_spectral_norm_the_vectors_are_buffers(normed):
     net = Branches(fc=normed(nn.Linear(3, 4)))
     assert both_ways(net) == {"fc": "linear"}
-    assert [tensor.reason for tensor in open_checkpoint(net.state_dict()).skipped] == ["buffer, not a learned weight"] * 2
+    reasons = [skipped.reason for skipped in open_checkpoint(net.state_dict()).skipped]
+    assert reasons == ["buffer, not a learned weight"] * 2
 
 
 def test_ranks_without_a_custom_are_other():

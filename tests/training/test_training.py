@@ -1,0 +1,157 @@
+"""The training loop on a real zoo of digit networks: it learns, resumes to the same curve, and splits by run."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+
+from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
+from hf_sne.training.config import TrainingConfig, TrainingConfigError
+from hf_sne.training.examples import ExampleMaker
+from hf_sne.training.experiment import Experiment, run_experiment
+from hf_sne.training.losses import invariance_loss
+from hf_sne.training.trainer import predict, train
+from hf_sne.weights.symmetry import hidden_units
+
+SETTINGS = {
+    "epochs": 4,
+    "batch_size": 8,
+    "splits": {"train": 0.5, "validation": 0.2, "calibration": 0.2, "test": 0.1},
+    "model": {"hidden_size": 16, "element_size": 8},
+}
+
+
+@pytest.fixture(scope="module")
+def zoos(digit_zoos):
+    return digit_zoos
+
+
+@pytest.fixture
+def experiment(zoos):
+    return Experiment.load(TrainingConfig(zoos=["digits-mlp", "digits-cnn"], **SETTINGS), zoos)
+
+
+def _train(experiment, output, **changes):
+    config = TrainingConfig(zoos=["digits-mlp", "digits-cnn"], **(SETTINGS | changes))
+    splits = experiment.splits(config.zoos)
+    history = []
+    model = train(
+        config, experiment.maker, splits, output, Accelerator(cpu=True), lambda p: history.append(dict(p.history[-1]))
+    )
+    return model, history
+
+
+def test_no_run_is_in_two_splits(experiment):
+    for splits in experiment.zoos.values():
+        runs = [{example.entry.run for example in split} for split in splits.values()]
+        assert sum(map(len, runs)) == len(set.union(*runs))
+
+
+def test_training_learns_to_predict_accuracy(experiment, tmp_path):
+    _, history = _train(experiment, tmp_path, epochs=12, patience=12)
+    assert history[-1]["loss"] < history[0]["loss"] - 0.02
+    assert max(epoch["validation_tau"] for epoch in history) > 0.3
+
+
+def test_a_killed_run_resumes_to_the_same_curve(experiment, tmp_path):
+    _, whole = _train(experiment, tmp_path / "whole")
+
+    class KilledError(Exception):
+        pass
+
+    def kill(progress):
+        if progress.epoch == 2:
+            raise KilledError
+
+    config = TrainingConfig(zoos=["digits-mlp", "digits-cnn"], **SETTINGS)
+    splits = experiment.splits(config.zoos)
+    with pytest.raises(KilledError):
+        train(config, experiment.maker, splits, tmp_path / "killed", Accelerator(cpu=True), kill)
+    # A kill while the state is being exchanged leaves the old one under its other name.
+    shutil.move(tmp_path / "killed" / "state", tmp_path / "killed" / "state.old")
+    _, rest = _train(experiment, tmp_path / "killed")
+    assert [epoch["epoch"] for epoch in rest] == [2, 3]
+    assert rest == whole[2:]
+
+
+def test_the_same_seed_gives_the_same_model_and_another_does_not(experiment, tmp_path):
+    scores = []
+    for number, seed in enumerate((0, 0, 1)):
+        model, _ = _train(experiment, tmp_path / str(number), epochs=2, seed=seed)
+        scores.append(predict(model, experiment.maker, experiment.gather("test", ["digits-mlp"]))[0])
+    assert np.array_equal(scores[0], scores[1])
+    assert not np.array_equal(scores[0], scores[2])
+
+
+def test_the_invariance_term_earns_invariance(experiment, tmp_path):
+    """With element positions nothing is invariant by construction; the paper's regulariser makes it so."""
+    moved = []
+    for number, weight in enumerate((0.0, 100.0)):
+        config = SETTINGS["model"] | {"element_positions": "projected"}
+        model, _ = _train(
+            experiment, tmp_path / str(number), epochs=6, patience=6, invariance_weight=weight, model=config
+        )
+        examples = [e for e in experiment.gather("train", ["digits-mlp"]) if e.layout.symmetry]
+        with torch.no_grad():
+            plain = model(**experiment.maker.encode(examples, None, 0)).logits
+            permuted = model(**experiment.maker.encode(examples, torch.Generator().manual_seed(0), 10**6)).logits
+        spread = float(plain.var())
+        moved.append(float(invariance_loss(plain, permuted)) / max(spread, 1e-12))
+    assert moved[1] < moved[0]
+
+
+def test_an_example_is_what_the_processor_makes_of_its_layers(experiment):
+    for zoo in ("digits-mlp", "digits-cnn"):
+        example = experiment.gather("train", [zoo])[0]
+        batch = experiment.maker.encode([example], None, 0)
+        expected = experiment.maker.processor([example.entry.layers])
+        assert batch.keys() == expected.keys()
+        for name, value in expected.items():
+            torch.testing.assert_close(batch[name], value, msg=name)
+
+
+def test_a_permuted_example_holds_the_permuted_network(experiment):
+    example = next(e for e in experiment.gather("train", ["digits-mlp"]) if len(hidden_units(e.entry.layers)) > 1)
+    plain = experiment.maker.encode([example], None, 0)
+    moved = experiment.maker.encode([example], torch.Generator().manual_seed(3), 10**6)
+    assert not torch.equal(plain["chunk_values"], moved["chunk_values"])
+    assert torch.equal(plain["chunk_values"].flatten().sort().values, moved["chunk_values"].flatten().sort().values)
+
+
+def test_chunk_sampling_keeps_small_tensors_whole(experiment):
+    example = experiment.gather("train", ["digits-mlp"])[0]
+    sampled = experiment.maker.encode([example], torch.Generator().manual_seed(0), 12)
+    whole = experiment.maker.encode([example], None, 0)
+    assert len(sampled["chunk_values"]) < len(whole["chunk_values"])
+    assert (sampled["chunk_neurons"].unique().shape[0]) > 12
+
+
+def test_an_experiment_gives_a_calibrated_predictor_and_honest_results(zoos, tmp_path):
+    names = ["digits-mlp", "digits-cnn"]
+    config = TrainingConfig(zoos=names, leave_out={"mlp": ["digits-mlp"]}, **SETTINGS)
+    result = run_experiment(config, zoos, tmp_path, Accelerator(cpu=True), lambda *_: None)
+    json.dumps(result)
+    assert set(result["test"]) == set(names)
+    assert set(result["left_out"]["mlp"]) == {"digits-mlp"}
+    row = result["test"]["digits-mlp"]
+    assert -1 <= row["weight_statistics"]["kendall_tau"]["value"] <= 1
+    assert 0 <= row["sne"]["interval_coverage"] <= 1
+    model = SneForPerformancePrediction.from_pretrained(tmp_path / "predictor")
+    assert model.config.num_references > 10
+    assert 0 < float(model.calibration.radius[0]) <= float(model.calibration.radius[1]) <= 1
+    processor = SneProcessor.from_pretrained(tmp_path / "predictor")
+    assert processor.to_dict() == SneProcessor.from_config(SneConfig(**config.model)).to_dict()
+    again = ExampleMaker(processor)
+    assert len(predict(model, again, [])[0]) == 0
+
+
+def test_all_faults_of_a_config_are_named_at_once(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("epochs: -1\nlearningrate: 3\nbatch_size: many\nsplits: {train: 0.5, test: 0.4}\n")
+    with pytest.raises(TrainingConfigError) as error:
+        TrainingConfig.from_yaml(path)
+    for words in ("epochs is -1", "'learningrate' is no field", "'zoos' is missing", "batch_size is 'many'", "0.9"):
+        assert words in str(error.value)
