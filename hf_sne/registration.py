@@ -8,6 +8,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
+
 @cache
 def register() -> None:
     """Register the Auto classes and the pipeline tasks, once; imports transformers."""

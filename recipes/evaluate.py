@@ -11,7 +11,7 @@ import pandas as pd
 import typer
 from rich.progress import track
 
-from hf_sne.evaluation import evaluate_predictions
+from hf_sne.evaluation import coverage, evaluate_predictions
 from hf_sne.pipelines import load_pipeline
 from hf_sne.training.system_info import system_info
 from hf_sne.weights import Layer, open_checkpoint
@@ -34,10 +34,12 @@ RANKINGS: dict[str, Callable[[tuple[Layer, ...]], float]] = {
     "log_parameters": log_parameters,
 }
 
+KINDS = ("sne", *RANKINGS)
+
 
 def main(
     zoo: Annotated[Path, typer.Option(help="Folder of safetensors files, one a network.")],
-    labels: Annotated[Path, typer.Option(help="CSV with id (file name without ending), test_accuracy, by, group.")],
+    labels: Annotated[Path, typer.Option(help="CSV: id (file name without ending), test_accuracy, ...")],
     output: Annotated[Path, typer.Option(help="Results JSON.")],
     model: Annotated[str | None, typer.Option(help="Predictor; default: the built-in one.")] = None,
     by: Annotated[str, typer.Option(help="Column that tells data sets apart; each is ranked by itself.")] = "data",
@@ -54,7 +56,7 @@ def main(
             rankings = {name: ranking(checkpoint.layers) for name, ranking in RANKINGS.items()}
         rows.append({"record": record, "result": result, **rankings})
     scored = [row for row in rows if "score" in row["result"]]
-    report = {
+    report: dict[str, Any] = {
         "system": system_info(),
         "refused": [row["result"] for row in rows if "score" not in row["result"]],
         "data": {},
@@ -62,23 +64,30 @@ def main(
     for name in sorted({row["record"][by] for row in scored}):
         chosen = [row for row in scored if row["record"][by] == name]
         report["data"][name] = _evaluate(chosen, group)
-        tau = report["data"][name]["sne"]["kendall_tau"]["value"]
-        print(f"{name}: {len(chosen)} networks, tau {tau:.3f}")
+        measured = report["data"][name]
+        taus = [f"{kind} {measured[kind]['kendall_tau']['value']:.3f}" for kind in KINDS if kind in measured]
+        print(f"{name}: {len(chosen)} networks, tau", ", ".join(taus))
     output.write_text(json.dumps(report, indent=1))
 
 
 def _evaluate(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
+    """Rank correlations where there are networks to rank, and how often the interval covers the truth."""
     truth = np.array([row["record"]["test_accuracy"] for row in rows])
     groups = [str(row["record"][group]) for row in rows]
     scores = np.array([row["result"]["score"] for row in rows])
-    inside = [row["result"]["interval"]["low"] <= t <= row["result"]["interval"]["high"] for row, t in zip(rows, truth, strict=True)]
-    familiar = [row["result"]["in_distribution"]["verdict"] for row in rows]
-    result = {"sne": evaluate_predictions(scores, truth, groups)} if len(rows) > 1 else {"sne": {"kendall_tau": {"value": math.nan}}}
-    if len(rows) > 1:
+    intervals = np.array([[row["result"]["interval"][end] for end in ("low", "high")] for row in rows])
+    result: dict[str, Any] = {
+        "networks": len(rows),
+        "interval_coverage": coverage(*intervals.T, truth),
+        "in_distribution": float(np.mean([row["result"]["in_distribution"]["verdict"] for row in rows])),
+        "mean_error": float((scores - truth).mean()),
+    }
+    if len(set(groups)) > 1:
+        result["sne"] = evaluate_predictions(scores, truth, groups)
         for name in RANKINGS:
             ranking = evaluate_predictions(np.array([row[name] for row in rows]), truth, groups)
             result[name] = {metric: ranking[metric] for metric in ("kendall_tau", "spearman")}
-    return result | {"interval_coverage": float(np.mean(inside)), "in_distribution": float(np.mean(familiar))}
+    return result
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make a zoo of one family on one data set: python recipes/make_zoo.py --family cnn --data ylecun/mnist --output DIR."""
+"""Make a zoo of one family: python recipes/make_zoo.py --family cnn --data ylecun/mnist --output FOLDER."""
 
 import os
 from pathlib import Path

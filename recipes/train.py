@@ -8,6 +8,7 @@ import typer
 from accelerate import Accelerator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from transformers.utils.logging import disable_progress_bar
 
 from hf_sne.errors import UserError
 from hf_sne.training import trainer
@@ -24,6 +25,7 @@ def main(
 ) -> None:
     """Train, calibrate and measure SNE beside the weight-statistics baseline."""
     console = Console(stderr=True)
+    disable_progress_bar()
     try:
         settings = TrainingConfig.from_yaml(config)
         accelerator = Accelerator(cpu=cpu, log_with=settings.trackers or None, project_dir=output)
@@ -63,8 +65,9 @@ def _check_processes(accelerator: Accelerator, wanted: int, console: Console) ->
 
 
 def _bar(console: Console, *, disable: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("epoch {task.completed}/{task.total}"))
-    return Progress(*columns, TextColumn("{task.fields[figures]}"), TimeElapsedColumn(), console=console, disable=disable)
+    epochs, figures = TextColumn("epoch {task.completed}/{task.total}"), TextColumn("{task.fields[figures]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), epochs, figures, TimeElapsedColumn())
+    return Progress(*columns, console=console, disable=disable)
 
 
 if __name__ == "__main__":

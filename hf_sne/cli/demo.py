@@ -59,7 +59,7 @@ def _plan(networks: int, seed: int) -> "list[Run]":
     runs: list[Run] = []
     for place, family in enumerate(families):
         share = len(range(place, networks, len(families)))
-        runs += draw_runs(family, f"{family}-seed{seed}", share, seed, max_epochs=_MAX_EPOCHS)
+        runs += draw_runs(family, share, seed, max_epochs=_MAX_EPOCHS)
     return runs
 
 

@@ -158,9 +158,10 @@ def load_pipeline(
     register()
     name = str(BUILT_IN_ENCODER) if model is None else model
     try:
-        return transformers.pipeline(TASK, model=name, revision=revision, device=device)  # type: ignore[return-value]
+        pipe: WeightPerformancePipeline = transformers.pipeline(TASK, model=name, revision=revision, device=device)
     except (OSError, ValueError) as error:
         raise UserError(
             f"the predictor {name} cannot be loaded: {error}",
             fix="name a folder or a Hub repo that holds an SNE predictor",
         ) from error
+    return pipe

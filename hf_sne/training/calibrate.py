@@ -64,7 +64,8 @@ def calibrate(
     inside = conformal_quantile(held_out.residuals, level)
     outside = conformal_quantile(outside_residuals, level) if len(outside_residuals) else 1.0
     calibration.radius.copy_(torch.tensor([min(inside, 1.0), min(max(inside, outside), 1.0)]))
-    return calibrated.eval()
+    calibrated.eval()
+    return calibrated
 
 
 def _whitening(embeddings: Floats) -> tuple[Tensor, Tensor]:

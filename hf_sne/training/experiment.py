@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def run_experiment(
     experiment = Experiment.load(config, root)
     outside, left_out = _leave_out(experiment, output, accelerator, report)
     splits = experiment.splits(config.zoos)
-    model = train(config, experiment.maker, splits, output, accelerator, lambda p: report("all zoos", p))
+    model = train(config, experiment.maker, splits, output, accelerator, partial(report, "all zoos"))
     if not accelerator.is_main_process:
         return {}
     report("calibrating and measuring", None)
@@ -97,9 +98,8 @@ def _leave_out(
     for group, zoos in config.leave_out.items():
         kept = [zoo for zoo in config.zoos if zoo not in zoos]
         folder = output / f"without-{group}"
-        model = train(
-            config, maker, experiment.splits(kept), folder, accelerator, lambda p, g=group: report(f"without {g}", p)
-        )
+        stage = partial(report, f"without {group}")
+        model = train(config, maker, experiment.splits(kept), folder, accelerator, stage)
         if accelerator.is_main_process:
             residuals.append(_predict(model, maker, experiment.gather("calibration", zoos)).residuals)
             tests = {zoo: experiment.zoos[zoo]["test"] for zoo in zoos}
@@ -113,7 +113,10 @@ def _predict(model: SneForPerformancePrediction, maker: ExampleMaker, examples: 
 
 
 def _compare(
-    experiment: Experiment, model: SneForPerformancePrediction, trained_on: Sequence[str], tests: dict[str, list[Example]]
+    experiment: Experiment,
+    model: SneForPerformancePrediction,
+    trained_on: Sequence[str],
+    tests: dict[str, list[Example]],
 ) -> dict[str, Any]:
     """SNE and the weight-statistics baseline on each test set; the baseline sees train and validation runs."""
     fitted = experiment.gather("train", trained_on) + experiment.gather("validation", trained_on)
@@ -162,6 +165,4 @@ class _ReadLayer:
 
 def read_layer(layer: Any) -> _ReadLayer:
     """A layer whose tensors are in memory."""
-    return _ReadLayer(
-        layer.role, *(None if tensor is None else tensor.read() for tensor in (layer.weight, layer.bias))
-    )
+    return _ReadLayer(layer.role, *(None if tensor is None else tensor.read() for tensor in (layer.weight, layer.bias)))

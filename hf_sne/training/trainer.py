@@ -1,7 +1,6 @@
 """The Accelerate loop: train on examples, watch tau on validation runs, stop early, resume to the same curve."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -85,7 +84,8 @@ def train(
         _save_state(accelerator, progress, output)
         on_epoch(progress)
     accelerator.wait_for_everyone()
-    return SneForPerformancePrediction.from_pretrained(output / BEST)
+    best: SneForPerformancePrediction = SneForPerformancePrediction.from_pretrained(output / BEST)
+    return best
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,8 @@ def _save_state(accelerator: Accelerator, progress: Progress, output: Path) -> N
         (fresh / HISTORY).write_text(json.dumps(asdict(progress)))
         shutil.rmtree(old, ignore_errors=True)
         if state.exists():
-            os.replace(state, old)
-        os.replace(fresh, state)
+            state.rename(old)
+        fresh.rename(state)
         shutil.rmtree(old, ignore_errors=True)
     accelerator.wait_for_everyone()
 

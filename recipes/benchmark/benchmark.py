@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -146,7 +147,7 @@ def nfn_hnp(states: list[dict[str, torch.Tensor]]) -> Callable[[], Any]:
     channels = [1, 16, 16, 5]
     blocks = [
         block
-        for inputs, outputs in zip(channels, channels[1:], strict=False)
+        for inputs, outputs in pairwise(channels)
         for block in (layers.HNPLinear(spec, inputs, outputs), layers.TupleOp(torch.nn.ReLU()))
     ]
     pooled = channels[-1] * layers.HNPPool.get_num_outs(spec)

@@ -8,7 +8,6 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelF
 
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneModel, SneProcessor
 
-
 CONFIGS = {
     "default": SneConfig(),
     "paper": SneConfig.paper(),

@@ -12,7 +12,7 @@ from hf_sne.zoo.populate import populate, train_run, write_labels
 
 @pytest.fixture(scope="module")
 def runs() -> list[Run]:
-    return draw_runs("mlp", "mlp", 8, seed=0, max_epochs=1)
+    return draw_runs("mlp", 8, seed=0, max_epochs=1)
 
 
 def records(folder: Path) -> set[str]:
@@ -20,8 +20,8 @@ def records(folder: Path) -> set[str]:
 
 
 def test_a_longer_plan_begins_with_the_shorter_one(runs: list[Run]) -> None:
-    assert draw_runs("mlp", "mlp", 3, seed=0, max_epochs=1) == runs[:3]
-    assert draw_runs("mlp", "mlp", 3, seed=1, max_epochs=1) != runs[:3]
+    assert draw_runs("mlp", 3, seed=0, max_epochs=1) == runs[:3]
+    assert draw_runs("mlp", 3, seed=1, max_epochs=1) != runs[:3]
 
 
 def test_the_same_run_gives_the_same_network_and_label(runs: list[Run], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ LOSSES = ("bce", "mse")
 
 
 @strict
-class SneConfig(PreTrainedConfig):
+class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     """Configuration of :class:`SneModel`; every choice that the paper makes or leaves open is a field.
 
     Args:

@@ -12,7 +12,7 @@ from transformers.modeling_outputs import ModelOutput
 
 from .calibration_sne import Calibration
 from .configuration_sne import SneConfig
-from .processing_sne import NUM_TENSOR_FEATURES, ROLES
+from .processing_sne import NUM_TENSOR_FEATURES
 from .set_layers import Mlp, SeedAttention, Sets, SetToSet, SetToVector
 
 
@@ -60,15 +60,16 @@ class LayerPositions(nn.Module):
 
     def __init__(self, config: SneConfig, size: int) -> None:
         super().__init__()
-        self.level, self.type, self.size = config.level_positions, config.type_positions, size
+        self.size = size
+        self.with_level, self.with_type = config.level_positions, config.type_positions
 
     def forward(self, levels: Tensor, roles: Tensor, dtype: torch.dtype) -> Tensor:
         """Levels [l, 2] counted from the front and the back, roles [l]."""
         code = torch.zeros(len(roles), self.size, device=roles.device)
-        if self.level:
+        if self.with_level:
             # The paper counts from the front. The back is added: the classifier is then the same level at any depth.
             code += sinusoids(levels[:, 0], self.size) + sinusoids(levels[:, 1] + 0.5, self.size)
-        if self.type:
+        if self.with_type:
             code += sinusoids(1000.0 + 10.0 * roles, self.size)
         return code.to(dtype)
 
@@ -83,9 +84,7 @@ class ChunkEncoder(nn.Module):
         # Trap 1: without the position of an element in its chunk, no permutation of any kind can change the code.
         rows = 1 if config.element_positions == "none" else config.chunk_size
         self.offset = nn.Parameter(torch.empty(rows, size))
-        self.projection = (
-            Mlp(config.chunk_size, 2 * size, size) if config.element_positions == "projected" else None
-        )
+        self.projection = Mlp(config.chunk_size, 2 * size, size) if config.element_positions == "projected" else None
         options = {"depth": config.num_set_layers, "heads": config.num_heads, "inducing": config.num_inducing}
         self.set_to_set1 = SetToSet(config.element_set_to_set, size, **options)
         self.set_to_set2 = SetToSet(config.element_set_to_set, size, **options)

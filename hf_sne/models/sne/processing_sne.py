@@ -32,7 +32,9 @@ class NonFiniteElementsError(ValueError):
 class TensorLike(Protocol):
     """A torch tensor or a lazy one."""
 
-    shape: Any
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes, outermost first."""
 
     def __getitem__(self, index: Any) -> Any:
         """The float32 tensor of a slice or a tuple of slices."""

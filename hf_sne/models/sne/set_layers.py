@@ -79,7 +79,8 @@ class MlpBlock(nn.Module):
 
     def forward(self, rows: Tensor, sets: Sets) -> Tensor:  # noqa: ARG002
         """[n, d] -> [n, d]."""
-        return rows + self.mlp(rows)
+        change: Tensor = self.mlp(rows)
+        return rows + change
 
 
 class DeepSetBlock(nn.Module):
@@ -91,7 +92,8 @@ class DeepSetBlock(nn.Module):
 
     def forward(self, rows: Tensor, sets: Sets) -> Tensor:
         """[n, d] -> [n, d]."""
-        return rows + self.mlp(torch.cat([rows, sets.mean(rows)[sets.index]], -1))
+        change: Tensor = self.mlp(torch.cat([rows, sets.mean(rows)[sets.index]], -1))
+        return rows + change
 
 
 class AttentionBlock(nn.Module):
@@ -106,7 +108,7 @@ class AttentionBlock(nn.Module):
 
     def split(self, rows: Tensor) -> Tensor:
         """[..., d] -> [..., heads, d / heads]."""
-        return rows.unflatten(-1, (self.heads, -1))
+        return rows.view(*rows.shape[:-1], self.heads, -1)
 
     def finish(self, rows: Tensor, attended: Tensor) -> Tensor:
         """Residuals, norms and feed-forward around what was attended, [..., heads, d / heads]."""

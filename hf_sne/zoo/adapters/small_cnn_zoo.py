@@ -26,8 +26,8 @@ def is_small_cnn_zoo(folder: Path) -> bool:
 def read_small_cnn_zoo(folder: Path) -> Iterator[ZooEntry]:
     """Every row of every shard, shards in the order of their names."""
     layout = [
-        (str(row.varname), slice(int(row.start_idx), int(row.end_idx)), tuple(map(int, str(row.shape).split("x"))))
-        for row in pd.read_csv(folder / LAYOUT).itertuples()
+        (str(row["varname"]), slice(row["start_idx"], row["end_idx"]), tuple(map(int, str(row["shape"]).split("x"))))
+        for row in pd.read_csv(folder / LAYOUT).to_dict("records")
     ]
     for weights_file in sorted(folder.glob("weights*.npy")):
         metrics_file = _metrics_of(weights_file)
