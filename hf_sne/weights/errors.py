@@ -149,6 +149,13 @@ class LoaderRefusalError(FormatError):
     rule = "the safetensors library must accept the file"
 
 
+class ClosedFileError(CheckpointError):
+    """A tensor is read after its checkpoint was closed."""
+
+    rule = "tensors are read while their checkpoint is open"
+    advice = "read the tensors before the checkpoint is closed"
+
+
 class IndexSyntaxError(CheckpointError):
     """The index of a sharded checkpoint is not the JSON that it should be."""
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from hf_sne.limits import Limits
 from hf_sne.weights.checks import Totals, check_name, check_rank
@@ -30,8 +29,9 @@ from hf_sne.weights.errors import (
     TrailingBytesError,
     TruncatedFileError,
 )
+from hf_sne.weights.ranged_file import RangedFile
 from hf_sne.weights.strict_json import parse_object
-from hf_sne.weights.tensors import DTYPE_BITS, LazyTensor, Slices
+from hf_sne.weights.tensors import DTYPE_BITS, LazyTensor
 
 _LENGTH = struct.Struct("<Q")
 _FIELDS = {"dtype", "shape", "data_offsets"}
@@ -54,28 +54,26 @@ def open_safetensors(path: Path, file: str, totals: Totals, stack: ExitStack) ->
     Raises:
         CheckpointError: of the class of the rule that the file breaks.
     """
-    entries = read_header(path, file, totals)
+    data_start, entries = read_header(path, file, totals)
     try:
-        opened = stack.enter_context(safe_open(path, framework="pt", device="cpu"))
+        with safe_open(path, framework="pt", device="cpu"):
+            pass  # its verdict is all that is wanted: ours is never looser
     except (SafetensorError, OSError) as error:
         raise LoaderRefusalError(file, found=error, allowed="a file that it opens") from None
+    opened = RangedFile(path, file, stack)
     return {
-        entry.name: LazyTensor(entry.name, entry.shape, entry.dtype, partial(_stored, opened, entry.name, file))
+        entry.name: LazyTensor(
+            entry.name,
+            entry.shape,
+            entry.dtype,
+            partial(opened.read_slices, data_start + entry.start, entry.dtype, entry.shape),
+        )
         for entry in entries
     }
 
 
-def _stored(opened: Any, name: str, file: str, slices: Slices) -> Tensor:
-    try:
-        part: Tensor = opened.get_slice(name)[slices]
-    except SafetensorError as error:
-        fix = "read the tensors before the checkpoint is closed"
-        raise LoaderRefusalError(file, found=f"{error} at {name!r}", allowed="an open file", fix=fix) from None
-    return part
-
-
-def read_header(path: Path, file: str, totals: Totals) -> list[TensorEntry]:
-    """The checked entries of a safetensors header, in the order of their bytes.
+def read_header(path: Path, file: str, totals: Totals) -> tuple[int, list[TensorEntry]]:
+    """Where the data begin, and the checked entries of a safetensors header in the order of their bytes.
 
     Memory stays within a small multiple of ``Limits.header_bytes``, whatever the header says.
 
@@ -91,7 +89,7 @@ def read_header(path: Path, file: str, totals: Totals) -> list[TensorEntry]:
     entries = [_entry(name, fields, file, totals) for name, fields in named.items()]
     entries.sort(key=lambda entry: (entry.start, entry.stop))
     _check_layout(entries, size - _LENGTH.size - len(header), file)
-    return entries
+    return _LENGTH.size + len(header), entries
 
 
 def _header_length(prefix: bytes, size: int, file: str, limits: Limits) -> int:

@@ -210,7 +210,7 @@ def test_a_dictionary_without_tensors_is_refused(state):
 def test_a_closed_checkpoint_says_so(saved):
     with open_checkpoint(saved({"fc.weight": torch.ones(2, 2)})) as checkpoint:
         weight = checkpoint.layers[0].weight
-    with pytest.raises(errors.LoaderRefusalError, match="before the checkpoint is closed"):
+    with pytest.raises(errors.ClosedFileError, match="before the checkpoint is closed"):
         weight.read()
 
 

@@ -55,7 +55,7 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     element_size: int = 32
     neuron_level: bool = True
     outgoing_view: bool = True
-    max_neurons: int = 4096
+    max_neurons: int = 1024
     max_chunks_per_batch: int = 2048
     element_set_to_set: str = "identity"
     element_set_to_vector: str = "mean"

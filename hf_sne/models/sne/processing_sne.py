@@ -131,7 +131,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         chunk_size: int = 32,
         neuron_level: bool = True,
         outgoing_view: bool = True,
-        max_neurons: int = 4096,
+        max_neurons: int = 1024,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
