@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 
@@ -52,39 +52,59 @@ def register_with_transformers() -> None:
 
 
 class _WatchForTransformers(importlib.abc.MetaPathFinder):
-    """Finds transformers where Python does, once, and has its module watched."""
+    """Finds transformers where Python does, and has it watched once it is loaded."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname != "transformers":
             return None
-        sys.meta_path.remove(self)
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _WatchingLoader(spec.loader)
+            spec.loader = _WatchingLoader(spec.loader, self)
         return spec
 
 
 class _WatchingLoader(importlib.abc.Loader):
-    """The loader of transformers; the module it gives registers our classes at the first use of its registries."""
+    """The loader of transformers, followed by :func:`_watch`."""
 
-    def __init__(self, loader: importlib.abc.Loader) -> None:
+    def __init__(self, loader: importlib.abc.Loader, finder: importlib.abc.MetaPathFinder) -> None:
         self.loader = loader
+        self.finder = finder
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        # Not when it was found: looking whether a package is there finds it without loading it.
+        sys.meta_path.remove(self.finder)
         self.loader.exec_module(module)
-        watched = sys.modules[module.__name__]  # transformers puts a lazy module in its own place
-        plain: Any = type(watched)
+        _watch()
 
-        class WatchedModule(plain):  # type: ignore[misc]
-            def __getattr__(self, name: str) -> Any:
-                if name.startswith("Auto") or name == "pipeline":
-                    watched.__class__ = plain
-                    register()
-                return plain.__getattr__(self, name)
 
-        watched.__class__ = WatchedModule
+def _watch() -> None:
+    """Register at the first use of an Auto class or ``pipeline``, all of which transformers itself loads lazily.
+
+    Watched is the class of its lazy modules and not the module: transformers puts a second copy of the module in the
+    place of the first while it imports its own parts. What those parts take from each other does not count.
+    """
+    from transformers.utils import import_utils
+
+    lazy_module = import_utils._LazyModule
+    get = lazy_module.__getattr__
+
+    def watched(module: Any, name: str) -> Any:
+        if (name.startswith("Auto") or name == "pipeline") and not _asked_by_transformers():
+            lazy_module.__getattr__ = get
+            register()
+        return get(module, name)
+
+    lazy_module.__getattr__ = watched
+
+
+def _asked_by_transformers() -> bool:
+    """Whether the code behind the attribute access, import machinery aside, is part of transformers."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("importlib"):
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__", "").startswith("transformers.")

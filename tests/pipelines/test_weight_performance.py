@@ -1,0 +1,127 @@
+"""The pipeline with the built-in encoder: every kind of input, the shape of a result, typed refusals."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+from networks import cnn, mlp
+from safetensors.torch import save_file
+
+import hf_sne
+from hf_sne.errors import HfSneError
+from hf_sne.pipelines import TASK, load_pipeline
+from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError
+from hf_sne.weights.errors import CheckpointError
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return load_pipeline(device="cpu")
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file(cnn().state_dict(), path)
+    return path
+
+
+def test_a_result_says_everything_about_a_score(pipe, saved):
+    result = pipe(str(saved))
+    json.dumps(result)
+    assert set(result) == {"score", "interval", "in_distribution", "coverage", "checkpoint", "predictor"}
+    assert 0 <= result["interval"]["low"] <= result["score"] <= result["interval"]["high"] <= 1
+    assert result["interval"]["level"] == 0.9
+    assert set(result["in_distribution"]) == {"verdict", "percentile"}
+    assert 0 <= result["in_distribution"]["percentile"] <= 100
+    assert result["coverage"]["parameters_read"] == sum(weight.numel() for weight in cnn().parameters())
+    assert {skipped["name"] for skipped in result["coverage"]["skipped"]} == {
+        "1.running_mean",
+        "1.running_var",
+        "1.num_batches_tracked",
+    }
+    (file,) = result["checkpoint"]["files"]
+    assert file["sha256"] == hashlib.sha256(saved.read_bytes()).hexdigest()
+    assert result["predictor"]["name"] == "sne-cross-arch"
+
+
+def test_file_folder_state_dict_and_module_score_the_same(pipe, saved):
+    sources = [str(saved), saved, saved.parent, cnn().state_dict(), cnn()]
+    scores = [result["score"] for result in pipe(sources)]
+    assert scores == pytest.approx([scores[0]] * len(sources), abs=1e-6)
+
+
+def test_a_list_keeps_its_order_and_an_empty_one_gives_none(pipe):
+    networks = [mlp(), cnn(), mlp(seed=3)]
+    assert [r["score"] for r in pipe(networks)] == [pipe(network)["score"] for network in networks]
+    assert pipe([]) == []
+
+
+def test_the_transformers_pipeline_by_its_task_needs_no_network(saved):
+    import transformers
+
+    assert hf_sne.__version__
+    built_in = transformers.pipeline(TASK)
+    assert built_in(str(saved)) == load_pipeline()(str(saved))
+
+
+def test_a_pickle_only_on_request(pipe, tmp_path):
+    path = tmp_path / "model.pt"
+    torch.save({"state_dict": cnn().state_dict()}, path)
+    with pytest.raises(CheckpointError, match="allow_pickle"):
+        pipe(str(path))
+    assert pipe(str(path), allow_pickle=True)["score"] == pytest.approx(pipe(cnn())["score"], abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_diverged_network_is_refused(pipe, value):
+    network = mlp()
+    network[2].weight.data[3, 4] = value
+    with pytest.raises(NonFiniteWeightsError, match="1 NaN or infinite elements, the first in layer 2"):
+        pipe(network)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"a.weight": torch.zeros(4, 4)},
+        {"a.weight": torch.ones(4, 4, dtype=torch.int8)},
+        {"a.weight": torch.ones(4, 4, dtype=torch.bool)},
+        {"a.weight": torch.ones(4, 4, dtype=torch.complex64)},
+        {"a.weight": torch.empty(0, 4)},
+    ],
+)
+def test_nothing_to_score_is_refused(pipe, state):
+    with pytest.raises(NothingToScoreError):
+        pipe(state)
+
+
+@pytest.mark.parametrize(
+    "fill", [3e38, 1e-40, 1.0, -7.0, torch.finfo(torch.float32).tiny], ids=["huge", "denormal", "one", "seven", "tiny"]
+)
+def test_extreme_and_constant_weights_give_a_finite_score(pipe, fill):
+    result = pipe({"a.weight": torch.full((40, 40), fill), "b.weight": torch.randn(10, 40)})
+    assert 0 <= result["score"] <= 1
+    assert 0 <= result["in_distribution"]["percentile"] <= 100
+
+
+def test_what_is_no_float_is_skipped_and_listed_beside_a_score(pipe):
+    state = {"a.weight": torch.randn(8, 8), "a.table": torch.ones(5, dtype=torch.int64), "b.weight": torch.empty(0, 3)}
+    result = pipe(state)
+    assert {skipped["name"] for skipped in result["coverage"]["skipped"]} == {"a.table", "b.weight"}
+
+
+def test_one_refusal_does_not_end_the_others(pipe, saved, tmp_path):
+    page = tmp_path / "page.safetensors"
+    page.write_text("<!DOCTYPE html><title>Sign in</title>")
+    results = list(pipe.iterate([page, saved, "no/such\x1b[31m-file.pt"]))
+    assert [("score" in result) for result in results] == [False, True, False]
+    assert results[0]["refused"]["error"] == "NotWeightsError"
+    assert "HTML" in results[0]["refused"]["message"]
+    assert all(result["refused"]["fix"] for result in (results[0], results[2]))
+
+
+def test_a_predictor_that_does_not_exist_is_a_plain_error(tmp_path):
+    with pytest.raises(HfSneError, match="cannot be loaded"):
+        load_pipeline(str(tmp_path))
