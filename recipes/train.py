@@ -39,6 +39,8 @@ def main(
                 done = progress.epoch if progress else 0
                 figures = f"tau {progress.history[-1]['validation_tau']:.3f}" if progress else ""
                 bar.update(task, description=stage, completed=done, figures=figures)
+                if accelerator.is_main_process and not console.is_terminal:
+                    console.print(f"{stage}: epoch {done} {figures}" if progress else stage)
 
             results = run_experiment(settings, zoos, output, accelerator, report)
         accelerator.end_training()

@@ -1,5 +1,6 @@
 """Fit what stands beside a score: intervals and the distance percentile, on runs that training never saw."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,12 +31,25 @@ class HeldOut:
         return np.abs(self.scores - self.targets)
 
 
+@dataclass(frozen=True)
+class Outside:
+    """Absolute errors [n] on whole zoos by models trained without them, and which of the networks looked familiar.
+
+    ``near`` [n]: the distance percentile called them in distribution all the same.
+    """
+
+    residuals: Floats
+    near: NDArray[np.bool_]
+
+    @classmethod
+    def joined(cls, parts: Sequence["Outside"]) -> "Outside":
+        """Those of several groups together."""
+        residuals = np.concatenate([np.zeros(0), *(part.residuals for part in parts)])
+        return cls(residuals, np.concatenate([np.zeros(0, dtype=bool), *(part.near for part in parts)]))
+
+
 def calibrate(
-    model: SneForPerformancePrediction,
-    train_embeddings: Floats,
-    held_out: HeldOut,
-    outside_residuals: Floats,
-    seed: int,
+    model: SneForPerformancePrediction, train_embeddings: Floats, held_out: HeldOut, outside: Outside, seed: int
 ) -> SneForPerformancePrediction:
     """A copy of the model with its calibration fitted.
 
@@ -43,8 +57,8 @@ def calibrate(
         model: A trained model.
         train_embeddings: Embeddings of its training networks, [n, h].
         held_out: Its predictions on calibration runs of the training zoos.
-        outside_residuals: Absolute errors on whole zoos by models of the same recipe that were trained without them;
-            empty where there is but one zoo: the interval out of distribution is then [0, 1].
+        outside: Errors on zoos of other data by models of the same recipe; empty where no group was left out: the
+            interval out of distribution is then [0, 1].
         seed: Of the choice of reference embeddings.
     """
     chosen = np.random.default_rng(seed).permutation(len(train_embeddings))[:MAX_REFERENCES]
@@ -61,9 +75,12 @@ def calibrate(
     calibration.references.copy_(calibration.whiten(torch.as_tensor(train_embeddings[chosen])))
     distances = calibration.distance(torch.as_tensor(held_out.embeddings))
     calibration.distances.copy_(distances.quantile(torch.linspace(0, 1, 101)))
-    inside = conformal_quantile(held_out.residuals, level)
-    outside = conformal_quantile(outside_residuals, level) if len(outside_residuals) else 1.0
-    calibration.radius.copy_(torch.tensor([min(inside, 1.0), min(max(inside, outside), 1.0)]))
+    # A user's network is seldom trained on the zoo's own data, which its weights do not tell: the interval must hold
+    # for networks that only look like the zoo's, so the worse of the two groups decides.
+    familiar = [conformal_quantile(held_out.residuals, level)]
+    familiar += [conformal_quantile(outside.residuals[outside.near], level)] if outside.near.any() else []
+    strange = conformal_quantile(outside.residuals[~outside.near], level) if (~outside.near).any() else 1.0
+    calibration.radius.copy_(torch.tensor([max(familiar), max(*familiar, strange)]))
     calibrated.eval()
     return calibrated
 

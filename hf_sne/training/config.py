@@ -30,6 +30,7 @@ class TrainingConfig:
         warmup: Share of all steps.
         weight_decay: Of AdamW.
         invariance_weight: v of the paper's logit-invariance term; 0 leaves permutation as augmentation only.
+        order_weight: Of the ranking loss between a network and itself with hidden units shuffled on one side.
         max_chunks: Chunks of one tensor view that a training step reads of a network, at random; all in evaluation.
         model: Fields of SneConfig.
         trackers: Accelerate's names (``tensorboard``, ...); histories are written as JSON lines in any case.
@@ -49,6 +50,7 @@ class TrainingConfig:
     warmup: float = 0.05
     weight_decay: float = 0.01
     invariance_weight: float = 0.0
+    order_weight: float = 0.0
     max_chunks: int = 256
     model: dict[str, Any] = field(default_factory=dict)
     trackers: list[str] = field(default_factory=list)

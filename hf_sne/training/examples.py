@@ -1,6 +1,6 @@
 """Zoo entries made ready for training once: standardised flat weights, a gather plan a layout, the symmetry group."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from hf_sne.models.sne import SneProcessor
 from hf_sne.models.sne.processing_sne import GatherPlan, standardise
 from hf_sne.weights.symmetry import HiddenUnits, draw_permutations, hidden_units, permute
 from hf_sne.zoo.entries import ZooEntry
+
+Change = Callable[[Mapping[str, Tensor], Sequence[HiddenUnits], Sequence[Tensor]], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -64,28 +66,37 @@ class ExampleMaker:
                     start += tensor.numel
         return Layout(self.processor.gather_plan(entry.layers), positions, hidden_units(entry.layers))
 
-    def encode(self, examples: Sequence[Example], generator: torch.Generator | None, max_chunks: int) -> BatchFeature:
+    def encode(
+        self,
+        examples: Sequence[Example],
+        generator: torch.Generator | None,
+        max_chunks: int,
+        change: Change = permute,
+    ) -> BatchFeature:
         """The processor's batch of some examples.
 
-        With a generator each network appears under a random legal permutation, and of each tensor view at most about
-        ``max_chunks`` chunks are kept (a large tensor's statistics need no more, and a step's cost is bounded).
+        With a generator the hidden units of each network are moved by ``change`` in a random order, and of each tensor
+        view at most about ``max_chunks`` chunks are kept (a large tensor's statistics need no more, and a step's cost
+        is bounded).
         """
-        return self.processor.collate([self._encode_one(example, generator, max_chunks) for example in examples])
+        return self.processor.collate([_encode_one(example, generator, max_chunks, change) for example in examples])
 
-    def _encode_one(self, example: Example, generator: torch.Generator | None, max_chunks: int) -> BatchFeature:
-        plan = example.layout.plan
-        chunks = {name: plan.structure[name] for name in ("chunk_lengths", "chunk_neurons", "chunk_views")}
-        gather, flat = plan.gather, example.flat
-        if generator is not None:
-            kept = plan.sample(generator, max_chunks)
-            if kept is not None:
-                gather, chunks = gather[kept], {name: values[kept] for name, values in chunks.items()}
-            flat = flat[self._permuted(example.layout, generator)]
-        structure = {**plan.structure, **chunks, "tensor_features": example.features}
-        return BatchFeature({**structure, "chunk_values": flat[gather]})
 
-    @staticmethod
-    def _permuted(layout: Layout, generator: torch.Generator) -> Tensor:
-        orders = draw_permutations(layout.symmetry, generator)
-        moved = permute(layout.positions, layout.symmetry, orders)
-        return torch.cat([torch.zeros(1, dtype=torch.long), *(index.flatten() for index in moved.values())])
+def _encode_one(example: Example, generator: torch.Generator | None, max_chunks: int, change: Change) -> BatchFeature:
+    plan = example.layout.plan
+    chunks = {name: plan.structure[name] for name in ("chunk_lengths", "chunk_neurons", "chunk_views")}
+    gather, flat = plan.gather, example.flat
+    if generator is not None:
+        kept = plan.sample(generator, max_chunks)
+        if kept is not None:
+            gather, chunks = gather[kept], {name: values[kept] for name, values in chunks.items()}
+        flat = flat[_moved(example.layout, generator, change)]
+    structure = {**plan.structure, **chunks, "tensor_features": example.features}
+    return BatchFeature({**structure, "chunk_values": flat[gather]})
+
+
+def _moved(layout: Layout, generator: torch.Generator, change: Change) -> Tensor:
+    """Where each element of the flat vector comes from once the hidden units are moved."""
+    orders = draw_permutations(layout.symmetry, generator)
+    moved = change(layout.positions, layout.symmetry, orders)
+    return torch.cat([torch.zeros(1, dtype=torch.long), *(index.flatten() for index in moved.values())])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 
 from hf_sne.evaluation.bootstrap import evaluate_predictions
@@ -14,7 +15,7 @@ from hf_sne.evaluation.conformal import coverage
 from hf_sne.evaluation.splits import split_by_run
 from hf_sne.models.baselines.weight_statistics import WeightStatisticsRegressor, pooled_features
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
-from hf_sne.training.calibrate import HeldOut, calibrate
+from hf_sne.training.calibrate import HeldOut, Outside, calibrate
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.examples import Example, ExampleMaker
 from hf_sne.training.system_info import system_info
@@ -72,9 +73,7 @@ def run_experiment(
     if not accelerator.is_main_process:
         return {}
     report("calibrating and measuring", None)
-    _, embeddings = predict(model, experiment.maker, splits["train"])
-    held_out = _predict(model, experiment.maker, splits["calibration"])
-    calibrated = calibrate(model, embeddings, held_out, outside, config.seed)
+    calibrated = _calibrate(experiment, model, splits, outside)
     calibrated.save_pretrained(output / PREDICTOR)
     experiment.maker.processor.save_pretrained(output / PREDICTOR)
     tests = {zoo: experiment.zoos[zoo]["test"] for zoo in [*config.zoos, *config.test_zoos]}
@@ -90,9 +89,9 @@ def run_experiment(
 
 def _leave_out(
     experiment: Experiment, output: Path, accelerator: Accelerator, report: Report
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """Train without each group; residuals on its calibration runs, comparisons on its test runs."""
-    residuals: list[np.ndarray] = [np.zeros(0)]
+) -> tuple[Outside, dict[str, Any]]:
+    """Train without each group; errors on its calibration runs, comparisons on its test runs."""
+    outside = []
     results = {}
     config, maker = experiment.config, experiment.maker
     for group, zoos in config.leave_out.items():
@@ -101,10 +100,25 @@ def _leave_out(
         stage = partial(report, f"without {group}")
         model = train(config, maker, experiment.splits(kept), folder, accelerator, stage)
         if accelerator.is_main_process:
-            residuals.append(_predict(model, maker, experiment.gather("calibration", zoos)).residuals)
+            model = _calibrate(experiment, model, experiment.splits(kept), Outside.joined([]))
+            outside.append(_errors_outside(model, _predict(model, maker, experiment.gather("calibration", zoos))))
             tests = {zoo: experiment.zoos[zoo]["test"] for zoo in zoos}
             results[group] = _compare(experiment, model, kept, tests)
-    return np.concatenate(residuals), results
+    return Outside.joined(outside), results
+
+
+def _calibrate(
+    experiment: Experiment, model: SneForPerformancePrediction, splits: Splits, outside: Outside
+) -> SneForPerformancePrediction:
+    _, embeddings = predict(model, experiment.maker, splits["train"])
+    held_out = _predict(model, experiment.maker, splits["calibration"])
+    return calibrate(model, embeddings, held_out, outside, experiment.config.seed)
+
+
+def _errors_outside(model: SneForPerformancePrediction, predicted: HeldOut) -> Outside:
+    with torch.no_grad():
+        assessment = model.calibration(torch.as_tensor(predicted.scores), torch.as_tensor(predicted.embeddings))
+    return Outside(predicted.residuals, assessment.in_distribution.numpy())
 
 
 def _predict(model: SneForPerformancePrediction, maker: ExampleMaker, examples: list[Example]) -> HeldOut:
@@ -136,8 +150,6 @@ def _compare(
 
 def _interval_report(model: SneForPerformancePrediction, predicted: HeldOut) -> dict[str, Any]:
     """How often the interval covers the truth, and how much of the zoo counts as in distribution."""
-    import torch
-
     with torch.no_grad():
         assessment = model.calibration(torch.as_tensor(predicted.scores), torch.as_tensor(predicted.embeddings))
     low, high = assessment.interval.double().numpy().T

@@ -1,20 +1,34 @@
-"""What training minimises: the accuracy loss and the logit-invariance term (arXiv 2305.16625, equation 7)."""
+"""What training minimises: the accuracy loss, the paper's logit invariance, and the order against broken twins."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from hf_sne.models.sne import SnePredictionOutput
+from hf_sne.models.sne.modeling_sne import accuracy_loss
+from hf_sne.training.config import TrainingConfig
 
 
 def invariance_loss(logits: Tensor, permuted: Tensor) -> Tensor:
-    """Mean of 1/2 (f(x) - f(gx))^2 over networks; both [b]."""
+    """Mean of 1/2 (f(x) - f(gx))^2 over networks, both [b] (arXiv 2305.16625, equation 7)."""
     return 0.5 * (logits - permuted).square().mean()
 
 
-def total_loss(output: SnePredictionOutput, invariance_weight: float) -> Tensor:
-    """The head's loss, and v times the invariance term where the batch is [networks, the same permuted]."""
-    assert output.loss is not None
-    assert output.logits is not None
-    if not invariance_weight:
-        return output.loss
-    logits, permuted = output.logits.chunk(2)
-    return output.loss + invariance_weight * invariance_loss(logits, permuted)
+def order_loss(logits: Tensor, shuffled: Tensor, weights: Tensor) -> Tensor:
+    """Pairwise ranking loss, softplus(f(sx) - f(x)), weights [b]: a network ranks above itself shuffled on one side.
+
+    Not in the paper, whose term alone is met by an encoder that no permutation moves, legal or not.
+    """
+    return (weights * nn.functional.softplus(shuffled - logits)).mean()
+
+
+def training_loss(logits: Tensor, labels: Tensor, has_symmetry: Tensor, config: TrainingConfig, kind: str) -> Tensor:
+    """The weighted sum, of logits [k b]: b networks, again permuted, and shuffled, where their terms have a weight.
+
+    A broken network is the worse the better the whole one was, hence the labels as weights of the order.
+    """
+    parts = iter(logits.split(len(labels)))
+    plain = next(parts)
+    loss = accuracy_loss(plain, labels, kind)
+    if config.invariance_weight:
+        loss = loss + config.invariance_weight * invariance_loss(plain, next(parts))
+    if config.order_weight:
+        loss = loss + config.order_weight * order_loss(plain, next(parts), labels * has_symmetry)
+    return loss

@@ -12,13 +12,14 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object, set_seed
 from torch import Tensor
-from transformers import get_cosine_schedule_with_warmup
+from transformers import BatchFeature, get_cosine_schedule_with_warmup
 
 from hf_sne.evaluation.metrics import kendall_tau, mae
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.examples import Example, ExampleMaker
-from hf_sne.training.losses import total_loss
+from hf_sne.training.losses import training_loss
+from hf_sne.weights.symmetry import permute, permute_one_side
 
 STATE = "state"
 BEST = "model"
@@ -54,6 +55,7 @@ def train(
     """
     set_seed(config.seed)
     model = SneForPerformancePrediction(SneConfig(**config.model))
+    kind = model.config.loss
     per_process = max(1, config.batch_size // accelerator.num_processes)
     steps = max(1, len(examples["train"]) // (per_process * accelerator.num_processes))
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -67,9 +69,9 @@ def train(
         model.train()
         losses = []
         for batch in _batches(examples["train"], per_process, steps, config.seed, progress.epoch, accelerator):
-            inputs, labels = _inputs(maker, batch.examples, batch.generator, config)
-            output_ = model(labels=labels.to(accelerator.device), **_to(inputs, accelerator.device))
-            loss = total_loss(output_, config.invariance_weight)
+            inputs = _to(_inputs(maker, batch, config), accelerator.device)
+            labels, has_symmetry = batch.labels.to(accelerator.device), batch.has_symmetry.to(accelerator.device)
+            loss = training_loss(model(**inputs).logits, labels, has_symmetry, config, kind)
             accelerator.backward(loss)
             accelerator.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -93,6 +95,16 @@ class _Batch:
     examples: list[Example]
     generator: torch.Generator
 
+    @property
+    def labels(self) -> Tensor:
+        """Accuracies, [b]."""
+        return torch.tensor([example.entry.test_accuracy for example in self.examples])
+
+    @property
+    def has_symmetry(self) -> Tensor:
+        """1 where the network has hidden units that can be moved, [b]."""
+        return torch.tensor([float(bool(example.layout.symmetry)) for example in self.examples])
+
 
 def _batches(
     examples: Sequence[Example], size: int, steps: int, seed: int, epoch: int, accelerator: Accelerator
@@ -106,16 +118,13 @@ def _batches(
         yield _Batch([examples[i] for i in chosen], torch.Generator().manual_seed(draw))
 
 
-def _inputs(
-    maker: ExampleMaker, examples: list[Example], generator: torch.Generator, config: TrainingConfig
-) -> tuple[Any, Tensor]:
-    """Networks under a random permutation each; twice, under two, where the invariance term asks for pairs."""
-    labels = torch.tensor([example.entry.test_accuracy for example in examples])
-    inputs = maker.encode(examples, generator, config.max_chunks)
-    if not config.invariance_weight:
-        return inputs, labels
-    permuted = maker.encode(examples, generator, config.max_chunks)
-    return maker.processor.collate([inputs, permuted]), labels.repeat(2)
+def _inputs(maker: ExampleMaker, batch: _Batch, config: TrainingConfig) -> BatchFeature:
+    """Networks under a random legal permutation, and their copies for the terms of :func:`training_loss`."""
+    changes = [permute]
+    changes += [permute] if config.invariance_weight else []
+    changes += [permute_one_side] if config.order_weight else []
+    copies = [maker.encode(batch.examples, batch.generator, config.max_chunks, change) for change in changes]
+    return maker.processor.collate(copies)
 
 
 def _to(inputs: Any, device: torch.device) -> dict[str, Tensor]:

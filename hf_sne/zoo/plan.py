@@ -24,12 +24,11 @@ class Run:
     train_fraction: float
     label_noise: float
     snapshots: tuple[float, ...]
-    damage: str
 
     def as_row(self) -> dict[str, Any]:
         """The run's settings under ``config.`` names, as the label table has them."""
         settings = asdict(self)
-        for key in ("run", "family", "snapshots", "damage"):
+        for key in ("run", "family", "snapshots"):
             settings.pop(key)
         return {f"config.{key}": value for key, value in settings.items()}
 
@@ -64,5 +63,4 @@ def _draw_run(family: str, seed: int, index: int, max_epochs: int) -> Run:
         train_fraction=rng.choice([0.1, 0.3, 1.0, 1.0]),
         label_noise=rng.choice([0.0, 0.0, 0.0, 0.1, 0.3]),
         snapshots=tuple(snapshots),
-        damage=rng.choice(["none", "none", "shuffled"]),
     )

@@ -22,8 +22,8 @@ _RUNS = "runs"
 def train_run(run: Run, data: ImageData, folder: Path) -> list[dict[str, Any]]:
     """Train one network and write its snapshots; the label rows, one a checkpoint.
 
-    A snapshot with ``damage`` is the final network after the hidden units of one layer were shuffled on one side only
-    (so that its function is broken), measured like every other.
+    The last one is the final network damaged: the inputs of one layer shuffled, the layer before left as it was, which
+    breaks the function and leaves every tensor's statistics as they were. It is measured like every other.
     """
     torch.manual_seed(run.seed)
     network = build_network(run.family, run.architecture, data.shape, data.classes)
@@ -34,8 +34,8 @@ def train_run(run: Run, data: ImageData, folder: Path) -> list[dict[str, Any]]:
         _snapshot(network, run, data, folder, step, "none")
         for step in _train(network, run, images, labels, steps, wanted)
     ]
-    if run.damage == "shuffled" and _shuffle_one_side(network):
-        rows.append(_snapshot(network, run, data, folder, steps, run.damage))
+    if shuffle_inputs(network, run.seed):
+        rows.append(_snapshot(network, run, data, folder, steps, "shuffled"))
     return rows
 
 
@@ -74,13 +74,14 @@ def _train(
 
 
 @torch.no_grad()
-def _shuffle_one_side(network: nn.Module) -> bool:
-    """Shuffle the inputs of the last layer that has hidden units before it, leaving the layer before as it was."""
+def shuffle_inputs(network: nn.Module, seed: int) -> bool:
+    """Shuffle the inputs of a layer that has hidden units before it; False where the network has no such layer."""
+    generator = torch.Generator().manual_seed(seed)
     dense = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     if len(dense) < 2:
         return False
-    weight = dense[int(torch.randint(1, len(dense), ()))].weight
-    weight.copy_(weight[:, torch.randperm(weight.shape[1])])
+    weight = dense[int(torch.randint(1, len(dense), (), generator=generator))].weight
+    weight.copy_(weight[:, torch.randperm(weight.shape[1], generator=generator)])
     return True
 
 

@@ -268,6 +268,13 @@ class StructureIndex:
         return Sets(first[self.layers.index][self.tensors.index], self.tensors.count)
 
 
+def accuracy_loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
+    """BCE on the raw accuracy, or MSE on the score (paper, section 3.5); logits [b], labels [b] in [0, 1]."""
+    if kind == "bce":
+        return nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
+    return nn.functional.mse_loss(logits.sigmoid(), labels.float())
+
+
 class SneForPerformancePrediction(SnePreTrainedModel):
     """SNE with a head that predicts the test accuracy, in [0, 1]."""
 
@@ -292,14 +299,10 @@ class SneForPerformancePrediction(SnePreTrainedModel):
         """The head alone, on what :meth:`SneModel.forward` or :meth:`SneModel.encode_stream` gave."""
         assert encoded.network_embedding is not None
         logits = self.head(encoded.network_embedding).squeeze(-1).float()
-        loss = None
-        if labels is not None and self.config.loss == "bce":
-            loss = nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
-        elif labels is not None:
-            loss = nn.functional.mse_loss(logits.sigmoid(), labels.float())
+        loss = None if labels is None else accuracy_loss(logits, labels, self.config.loss)
         return SnePredictionOutput(
             loss=loss, logits=logits, scores=logits.sigmoid(), network_embedding=encoded.network_embedding
         )
 
 
-__all__ = ["SneForPerformancePrediction", "SneModel", "SneOutput", "SnePredictionOutput"]
+__all__ = ["SneForPerformancePrediction", "SneModel", "SneOutput", "SnePredictionOutput", "accuracy_loss"]
