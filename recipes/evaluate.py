@@ -46,15 +46,16 @@ def main(
     group: Annotated[str, typer.Option(help="Column of networks that are not independent (run, owner).")] = "run",
 ) -> None:
     """Score every network, and compare with parameter count and mean log norm."""
-    table = pd.read_csv(labels)
+    table = pd.read_csv(labels, dtype={"id": str, "run": str})
     pipe = load_pipeline(model)
     rows: list[dict[str, Any]] = []
     for record in track(table.to_dict("records"), description="scoring"):
         path = zoo / f"{record['id']}.safetensors"
         (result,) = pipe.iterate([path])
-        with open_checkpoint(path) as checkpoint:
-            rankings = {name: ranking(checkpoint.layers) for name, ranking in RANKINGS.items()}
-        rows.append({"record": record, "result": result, **rankings})
+        rows.append({"record": record, "result": result})
+        if "score" in result:
+            with open_checkpoint(path) as checkpoint:
+                rows[-1] |= {name: ranking(checkpoint.layers) for name, ranking in RANKINGS.items()}
     scored = [row for row in rows if "score" in row["result"]]
     report: dict[str, Any] = {
         "system": system_info(),

@@ -25,7 +25,7 @@ class TrainingConfig:
         splits: Share of the runs in each split; a run is never in two.
         epochs: At most this many passes.
         patience: Epochs without a better validation tau before training stops.
-        batch_size: Networks in a step, over all processes.
+        batch_size: Networks in a step over all processes, rounded down to the same number in each, at least one.
         learning_rate: Peak, after a linear warm-up, then a cosine to zero.
         warmup: Share of all steps.
         weight_decay: Of AdamW.
@@ -33,7 +33,7 @@ class TrainingConfig:
         order_weight: Of the ranking loss between a network and itself with hidden units shuffled on one side.
         max_chunks: Chunks of one tensor view that a training step reads of a network, at random; all in evaluation.
         model: Fields of SneConfig.
-        trackers: Accelerate's names (``tensorboard``, ...); histories are written as JSON lines in any case.
+        trackers: Accelerate's names (``tensorboard``, ...); ``state/history.json`` is written in any case.
     """
 
     zoos: list[str]

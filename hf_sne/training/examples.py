@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import BatchFeature
 
 from hf_sne.models.sne import SneProcessor
-from hf_sne.models.sne.processing_sne import GatherPlan, standardise
+from hf_sne.models.sne.processing_sne import GatherPlan
 from hf_sne.weights.symmetry import HiddenUnits, draw_permutations, hidden_units, permute
 from hf_sne.zoo.entries import ZooEntry
 
@@ -45,7 +45,7 @@ class ExampleMaker:
     def make(self, entry: ZooEntry) -> Example:
         """The example of one network."""
         tensors = [t for layer in entry.layers for t in (layer.weight, layer.bias) if t is not None]
-        key = tuple((tensor.name, tensor.shape) for tensor in tensors)
+        key = (*((tensor.name, tensor.shape) for tensor in tensors), entry.buffers)
         if key not in self._layouts:
             self._layouts[key] = self._lay_out(entry)
         layout = self._layouts[key]
@@ -54,7 +54,7 @@ class ExampleMaker:
             weights = tensor.read()
             standard = self.processor.measure(weights, planned)
             features.append(self.processor.features(standard, planned))
-            values.append(standardise(weights.flatten(), standard.rms))
+            values.append(self.processor.scale(weights.flatten(), standard))
         return Example(entry, torch.cat(values), torch.tensor(features), layout)
 
     def _lay_out(self, entry: ZooEntry) -> Layout:
@@ -64,7 +64,7 @@ class ExampleMaker:
                 if tensor is not None:
                     positions[tensor.name] = torch.arange(start, start + tensor.numel).view(tensor.shape)
                     start += tensor.numel
-        return Layout(self.processor.gather_plan(entry.layers), positions, hidden_units(entry.layers))
+        return Layout(self.processor.gather_plan(entry.layers), positions, hidden_units(entry.layers, entry.buffers))
 
     def encode(
         self,

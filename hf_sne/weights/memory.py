@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,11 +27,15 @@ class Gathered:
     skipped: tuple[Skipped, ...]
 
     def lazy(self) -> dict[str, LazyTensor]:
-        """The same tensors, read slice by slice."""
+        """The same tensors, read range by range."""
         return {
-            name: LazyTensor(name, tuple(tensor.shape), DTYPE_NAMES[tensor.dtype], tensor.detach().__getitem__)
+            name: LazyTensor(name, tuple(tensor.shape), DTYPE_NAMES[tensor.dtype], partial(_range_of, tensor))
             for name, tensor in self.tensors.items()
         }
+
+
+def _range_of(tensor: Tensor, start: int, stop: int) -> Tensor:
+    return tensor.detach().reshape(-1)[start:stop].clone()
 
 
 def named_tensors(state: Any, file: str) -> dict[str, Tensor]:

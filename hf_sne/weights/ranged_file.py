@@ -1,10 +1,9 @@
-"""Slices of a tensor straight from a file's bytes.
+"""Elements of a tensor straight from a file's bytes.
 
 A memory map would be shorter, but each page it touches counts to the process until the kernel wants it back, and a file
 that shrinks under it ends the process with a bus error.
 """
 
-import math
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hf_sne.weights.errors import ClosedFileError, FileAccessError, TruncatedFileError
-from hf_sne.weights.tensors import DTYPE_NAMES, Slices
+from hf_sne.weights.tensors import DTYPE_NAMES
 
 _TORCH_DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
 
@@ -24,31 +23,19 @@ class RangedFile:
         self.name = name
         self._stream = stack.enter_context(path.open("rb", buffering=0))
 
-    def read_slices(self, start: int, dtype: str, shape: tuple[int, ...], slices: Slices) -> Tensor:
-        """The part in ``slices`` of the tensor of ``shape`` whose bytes begin at ``start``.
-
-        ``slices`` are for leading dimensions, with bounds in order. Only the bytes from the first to the last number
-        of each run are read: whole rows in one, columns row by row.
+    def read_elements(self, origin: int, dtype: str, start: int, stop: int) -> Tensor:
+        """Elements ``start`` to ``stop`` of the tensor whose bytes begin at ``origin``, [stop - start].
 
         Raises:
             ClosedFileError: the checkpoint has been closed.
             TruncatedFileError, FileAccessError: the file has changed since it was checked, or cannot be read.
         """
-        item = _TORCH_DTYPES[dtype].itemsize
-        strides = [math.prod(shape[axis + 1 :]) * item for axis in range(len(shape))]
-        full = (*slices, *(slice(0, size) for size in shape[len(slices) :]))
-        partial = [axis for axis, (part, size) in enumerate(zip(full, shape, strict=True)) if part != slice(0, size)]
-        inner = partial[-1] if partial else 0
-        sizes = [part.stop - part.start for part in full]
-        if not math.prod(sizes):
-            return torch.empty(sizes, dtype=_TORCH_DTYPES[dtype])
-        run = sizes[inner] * strides[inner] if shape else item
-        buffer = bytearray(math.prod(sizes) * item)
-        view = memoryview(buffer)
-        for number, place in enumerate(_places(full[:inner], strides)):
-            first = start + place + (full[inner].start * strides[inner] if shape else 0)
-            self._read_into(view[number * run : (number + 1) * run], first)
-        return torch.frombuffer(buffer, dtype=_TORCH_DTYPES[dtype]).view(sizes)
+        kind = _TORCH_DTYPES[dtype]
+        if start == stop:
+            return torch.empty(0, dtype=kind)
+        buffer = bytearray((stop - start) * kind.itemsize)
+        self._read_into(memoryview(buffer), origin + start * kind.itemsize)
+        return torch.frombuffer(buffer, dtype=kind)
 
     def _read_into(self, view: memoryview, start: int) -> None:
         if self._stream.closed:
@@ -64,11 +51,3 @@ class RangedFile:
                 done += count
         except OSError as error:
             raise FileAccessError(self.name, found=error, allowed="a file that can be read") from None
-
-
-def _places(outer: Slices, strides: list[int]) -> list[int]:
-    """Byte offsets of the runs: one for each index of the outer dimensions, in order."""
-    places = [0]
-    for part, stride in zip(outer, strides, strict=False):
-        places = [place + index * stride for place in places for index in range(part.start, part.stop)]
-    return places

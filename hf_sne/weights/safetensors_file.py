@@ -66,7 +66,7 @@ def open_safetensors(path: Path, file: str, totals: Totals, stack: ExitStack) ->
             entry.name,
             entry.shape,
             entry.dtype,
-            partial(opened.read_slices, data_start + entry.start, entry.dtype, entry.shape),
+            partial(opened.read_elements, data_start + entry.start, entry.dtype),
         )
         for entry in entries
     }

@@ -1,6 +1,6 @@
 """The changes of hidden units that leave a network's function as it is: permutations, and scalings between layers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,25 +36,37 @@ def is_chain(layers: Sequence[Layer]) -> bool:
     return all(part.isdigit() for layer in layers for part in layer.name.split("."))
 
 
-def hidden_units(layers: Sequence[Layer]) -> tuple[HiddenUnits, ...]:
-    """The hidden units of a chain of linear, convolution and norm layers; none where the layers are no chain."""
+def hidden_units(layers: Sequence[Layer], buffers: Collection[str] = ()) -> tuple[HiddenUnits, ...]:
+    """The hidden units of a chain of linear, convolution and batch norm layers; none where the layers are no chain.
+
+    ``buffers`` names the checkpoint's buffers. A norm without running statistics may join units to groups, which no
+    tensor tells, so units next to one are left out.
+    """
     if not is_chain(layers):
         return ()
-    return tuple(
-        _units_between(layers, layer.source, number) for number, layer in enumerate(layers) if layer.source is not None
+    found = (
+        _units_between(layers, layer.source, number, buffers)
+        for number, layer in enumerate(layers)
+        if layer.source is not None
     )
+    return tuple(group for group in found if group is not None)
 
 
-def _units_between(layers: Sequence[Layer], source: int, reader: int) -> HiddenUnits:
+def _units_between(layers: Sequence[Layer], source: int, reader: int, buffers: Collection[str]) -> HiddenUnits | None:
     made, read = layers[source], layers[reader]
     assert made.weight is not None
     assert read.weight is not None
     units = made.weight.shape[0]
     norms = [layer for layer in layers[source + 1 : reader] if layer.role == "norm"]
-    names = [tensor.name for layer in (made, *norms) for tensor in (layer.weight, layer.bias) if tensor is not None]
-    # Running statistics are no learned weights and no part of a layer, but they go with the units all the same.
-    names += [f"{norm.name}.{buffer}" for norm in norms for buffer in ("running_mean", "running_var")]
-    axes = [UnitAxis(name, 0, 1, reads=False) for name in names]
+    axes = [UnitAxis(tensor.name, 0, 1, reads=False) for tensor in (made.weight, made.bias) if tensor is not None]
+    for norm in norms:
+        # Running statistics are no learned weights and no part of a layer, but they go with the units all the same.
+        running = [f"{norm.name}.{buffer}" for buffer in ("running_mean", "running_var")]
+        size = max(tensor.numel for tensor in (norm.weight, norm.bias) if tensor is not None)
+        if size % units or not set(running) <= set(buffers):
+            return None
+        names = [tensor.name for tensor in (norm.weight, norm.bias) if tensor is not None] + running
+        axes += [UnitAxis(name, 0, size // units, reads=False) for name in names]
     axes.append(UnitAxis(read.weight.name, 1, read.weight.shape[1] // units, reads=True))
     return HiddenUnits(units, tuple(axes), has_norm=bool(norms))
 

@@ -41,8 +41,6 @@ DTYPE_NAMES = {
 # The dtypes whose elements are the weights themselves.
 READABLE_DTYPES = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ"}
 
-Slices = tuple[slice, ...]
-
 
 def unreadable_reason(dtype: str) -> str:
     """Why a tensor of ``dtype``, none of ``READABLE_DTYPES``, is in no layer."""
@@ -71,7 +69,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class LazyTensor:
-    """A tensor whose numbers are read when indexed, as float32 on the CPU and never as a view of the source.
+    """A tensor whose numbers are read when asked for, as float32 on the CPU and never as a view of the source.
 
     ``dtype`` is the safetensors name of the stored type, such as ``"BF16"``. A number beyond float32 reads as infinity.
     """
@@ -79,30 +77,23 @@ class LazyTensor:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    _stored: Callable[[Slices], Tensor] = field(repr=False, compare=False)
+    _stored: Callable[[int, int], Tensor] = field(repr=False, compare=False)
 
     @property
     def numel(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
 
-    def __getitem__(self, index: slice | Slices) -> Tensor:
-        """The part in ``index``, slices with step 1 over the leading dimensions; only its bytes are read.
+    def elements(self, start: int, stop: int) -> Tensor:
+        """The elements from ``start`` up to ``stop`` in row-major order, [stop - start]; only their bytes are read.
 
         Raises:
-            TypeError: an index that is not a slice with step 1.
-            IndexError: more slices than dimensions.
+            IndexError: the range is not within the tensor.
         """
-        slices = index if isinstance(index, tuple) else (index,)
-        if not all(isinstance(part, slice) and part.step in (None, 1) for part in slices):
-            raise TypeError(f"tensor {self.name!r}: found index {index!r}, allowed slices with step 1")
-        if len(slices) > len(self.shape):
-            raise IndexError(f"tensor {self.name!r}: found {len(slices)} slices, allowed {len(self.shape)}")
-        # safetensors takes neither negative nor reversed bounds.
-        bounds = [part.indices(size)[:2] for part, size in zip(slices, self.shape, strict=False)]
-        stored = self._stored(tuple(slice(start, max(start, stop)) for start, stop in bounds))
-        return stored.to(device="cpu", dtype=torch.float32, copy=True)
+        if not 0 <= start <= stop <= self.numel:
+            raise IndexError(f"tensor {self.name!r}: found elements {start} to {stop}, allowed 0 to {self.numel}")
+        return self._stored(start, stop).to(device="cpu", dtype=torch.float32)
 
     def read(self) -> Tensor:
-        """The whole tensor, float32 in its own shape."""
-        return self[()]
+        """The whole tensor, in its own shape."""
+        return self.elements(0, self.numel).view(self.shape)

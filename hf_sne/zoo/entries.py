@@ -16,6 +16,7 @@ class ZooEntry:
         zoo: Name of the zoo.
         layers: Its layers in order.
         test_accuracy: Measured, in [0, 1].
+        buffers: Names of the checkpoint's buffers, such as running means.
         labels: The remaining columns of its row.
     """
 
@@ -24,4 +25,5 @@ class ZooEntry:
     zoo: str
     layers: tuple[Layer, ...]
     test_accuracy: float
+    buffers: tuple[str, ...] = ()
     labels: dict[str, Any] = field(default_factory=dict)

@@ -36,7 +36,7 @@ def _read_labelled_folder(folder: Path) -> Iterator[ZooEntry]:
             f"{folder}: {len(tables)} CSV tables, expected layout.csv (rows of weights) or exactly one table of labels",
             fix="see hf_sne.zoo.read for the layouts that are read",
         )
-    for labels in pd.read_csv(tables[0]).to_dict("records"):
+    for labels in pd.read_csv(tables[0], dtype={"id": str, "run": str}).to_dict("records"):
         name = str(labels["id"])
         with open_checkpoint(folder / f"{name}.safetensors") as checkpoint:
             tensors = {
@@ -45,11 +45,13 @@ def _read_labelled_folder(folder: Path) -> Iterator[ZooEntry]:
                 for tensor in (layer.weight, layer.bias)
                 if tensor is not None
             }
+            buffers = tuple(skipped.name for skipped in checkpoint.skipped if not skipped.learned)
         yield ZooEntry(
             id=name,
             run=str(labels.get("run", name)),
             zoo=folder.name,
             layers=open_checkpoint(tensors).layers,
             test_accuracy=float(labels["test_accuracy"]),
+            buffers=buffers,
             labels={str(key): value for key, value in labels.items()},
         )

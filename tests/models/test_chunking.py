@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_sne.models.sne.chunking import Matrix, chunks_per_row, pad_chunk, tiles
+from hf_sne.models.sne.chunking import Matrix, chunks_per_row, kernels_per_chunk, pad_chunk, tiles
 
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 70), st.sampled_from([1, 4, 9, 25, 49, 121]))
 
@@ -41,6 +41,11 @@ def test_tiles_cover_the_matrix_once_and_cut_between_chunks(shape, max_chunks):
         block = torch.arange(1, 1 + seen.numel() * shape[2]).view(shape)
         block = block[tile.row : tile.row + tile.rows, tile.column : tile.column + tile.columns]
         chunks, _ = pad_chunk(block, 32)
+        columnwise, _ = pad_chunk(block.transpose(0, 1), 32)
+        smallest = 2 * kernels_per_chunk(shape[2], 32) * chunks_per_row(1, shape[2], 32)
+        assert chunks.shape[0] * chunks.shape[1] + columnwise.shape[0] * columnwise.shape[1] <= max(
+            max_chunks, smallest
+        )
         before = chunks_per_row(tile.column, shape[2], 32)
         assert torch.equal(chunks, whole[tile.row : tile.row + tile.rows, before : before + chunks.shape[1]])
     assert (seen == 1).all()
@@ -50,3 +55,4 @@ def test_a_vector_and_a_tensor_without_neuron_level_are_one_row():
     assert Matrix.of((7,), neuron_level=True) == Matrix(1, 7, 1)
     assert Matrix.of((6, 3, 5, 5), neuron_level=True) == Matrix(6, 3, 25)
     assert Matrix.of((6, 3, 5, 5), neuron_level=False) == Matrix(1, 18, 25)
+    assert Matrix.of((2, 3, 40, 50), neuron_level=True) == Matrix(2, 6000, 1)

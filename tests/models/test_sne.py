@@ -70,10 +70,12 @@ def test_save_and_load_with_the_auto_classes(config, tmp_path):
 
 @torch.no_grad()
 def test_half_precision_stays_close():
-    model, batch = _model(SneConfig()), SneProcessor()([layers_of(mlp()), layers_of(cnn())])
+    model, batch = _model(SneConfig(num_references=8)), SneProcessor()([layers_of(mlp()), layers_of(cnn())])
+    model.calibration.radius.copy_(torch.tensor([0.1, 0.3]))
     full = model(**batch).scores
-    half = model.to(torch.bfloat16)(**batch).scores
-    torch.testing.assert_close(half, full, atol=0.02, rtol=0)
+    half = model.to(torch.bfloat16)(**batch)
+    torch.testing.assert_close(half.scores, full, atol=0.02, rtol=0)
+    assert model.calibration(half.scores, half.network_embedding).interval.isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_a_config_that_cannot_be_built_is_refused(changes, words):
 
 @torch.no_grad()
 def test_neurons_beyond_the_cap_share_codes_and_all_weights_count():
-    config = SneConfig(max_neurons=4)
+    config = SneConfig(max_neurons=16)
     processor, model = SneProcessor.from_config(config), _model(config)
     network = mlp((20, 40, 10))
     batch = processor([layers_of(network)])
@@ -109,3 +111,27 @@ def test_an_uncalibrated_model_claims_nothing():
     assert assessment.interval.tolist() == [[0.0, 1.0]]
     assert assessment.percentile.tolist() == [100.0]
     assert not assessment.in_distribution.any()
+
+
+def test_an_encoder_without_a_head_is_no_predictor(tmp_path):
+    _model(SneConfig()).sne.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="holds no trained predictor"):
+        SneForPerformancePrediction.from_pretrained(tmp_path)
+
+
+@torch.no_grad()
+def test_raw_weights_where_the_config_says_so():
+    """The paper encodes weights as they are; standardised, two networks that differ in scale alone look the same."""
+    network, larger = mlp(), mlp()
+    larger[0].weight.data *= 3
+    for config, same in ((SneConfig.paper(), False), (SneConfig.paper(standardise=True), True)):
+        model, processor = _model(config), SneProcessor.from_config(config)
+        logits = model(**processor([layers_of(network), layers_of(larger)])).logits
+        assert torch.equal(logits[0], logits[1]) is same
+
+
+def test_roles_are_those_of_the_reader():
+    from hf_sne.models.sne.processing_sne import ROLES
+    from hf_sne.weights import ROLES as READ
+
+    assert ROLES == READ

@@ -9,7 +9,10 @@ from hf_sne.weights import Layer, LazyTensor, arrange_layers, open_checkpoint
 
 
 def lazy(named: dict[str, Tensor]) -> dict[str, LazyTensor]:
-    return {name: LazyTensor(name, tuple(tensor.shape), "F32", tensor.__getitem__) for name, tensor in named.items()}
+    return {
+        name: LazyTensor(name, tuple(tensor.shape), "F32", lambda a, b, t=tensor: t.flatten()[a:b])
+        for name, tensor in named.items()
+    }
 
 
 def arranged(*names: str, module: nn.Module | None = None, shape: tuple[int, ...] = (2, 2)) -> list[Layer]:

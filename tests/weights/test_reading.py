@@ -47,23 +47,6 @@ def test_every_float_reads_as_float32_from_file_and_memory(saved, name, dtype):
         assert torch.equal(weight.read(), stored.float())
 
 
-@pytest.mark.parametrize(
-    "index", [slice(None), slice(1, 3), slice(-2, None), slice(3, 1), slice(5, 99), (slice(0, 2), slice(1, -1)), ()]
-)
-def test_slices_are_those_of_torch(saved, index):
-    stored = torch.arange(60.0).reshape(5, 4, 3)
-    for source in (saved({"c.weight": stored}), {"c.weight": stored}):
-        assert torch.equal(opened(source)["c"].weight[index], stored[index])
-
-
-@pytest.mark.parametrize(
-    ("index", "error"), [(0, TypeError), (slice(0, 4, 2), TypeError), ((slice(1),) * 3, IndexError)]
-)
-def test_other_indices_are_refused(index, error):
-    with pytest.raises(error, match=r"fc\.weight"):
-        opened({"fc.weight": torch.ones(2, 2)})["fc"].weight[index]
-
-
 def test_what_is_read_is_never_a_view_of_the_source(saved):
     net = nn.Sequential(nn.Linear(2, 2))
     opened(net)["0"].weight.read().zero_()
@@ -78,7 +61,7 @@ def test_numbers_beyond_float32_read_as_infinity(saved):
     assert opened(path)["fc"].weight.read().tolist() == [[math.inf, -math.inf, 0.0]]
 
 
-def test_a_slice_touches_its_own_bytes_only(tmp_path):
+def test_a_range_touches_its_own_bytes_only(tmp_path):
     # The file is sparse: a gigabyte of it is never written, and reading it all would take seconds.
     path = tmp_path / "model.safetensors"
     header = json.dumps({"e.weight": {"dtype": "F32", "shape": [2**18, 2**10], "data_offsets": [0, 2**30]}}).encode()
@@ -87,7 +70,7 @@ def test_a_slice_touches_its_own_bytes_only(tmp_path):
         stream.truncate(8 + len(header) + 2**30)
     with open_checkpoint(path) as checkpoint:
         before = _resident_bytes()
-        assert checkpoint.layers[0].weight[2**17 : 2**17 + 4].shape == (4, 1024)
+        assert checkpoint.layers[0].weight.elements(2**27, 2**27 + 4096).shape == (4096,)
         assert _resident_bytes() - before < 2**26
 
 

@@ -50,11 +50,11 @@ class Calibration(nn.Module):
 
     def whiten(self, embeddings: Tensor) -> Tensor:
         """Embeddings [b, h] with the training zoo's covariance taken out."""
-        return (embeddings.float() - self.center) @ self.whitening
+        return (embeddings.float() - self.center.float()) @ self.whitening.float()
 
     def distance(self, embeddings: Tensor) -> Tensor:
         """Mean distance to the nearest references, [b, h] -> [b]."""
-        nearest = torch.cdist(self.whiten(embeddings), self.references)
+        nearest = torch.cdist(self.whiten(embeddings), self.references.float())
         return nearest.topk(min(NEIGHBOURS, nearest.shape[1]), largest=False).values.mean(1)
 
     def forward(self, scores: Tensor, embeddings: Tensor) -> Assessment:
@@ -62,8 +62,11 @@ class Calibration(nn.Module):
         if not self.is_fitted:
             everything = torch.stack([torch.zeros_like(scores), torch.ones_like(scores)], 1)
             return Assessment(everything, torch.full_like(scores, 100.0), torch.zeros_like(scores, dtype=torch.bool))
-        percentile = torch.searchsorted(self.distances, self.distance(embeddings)).clamp(max=100).to(scores.dtype)
+        percentile = (
+            torch.searchsorted(self.distances.float(), self.distance(embeddings)).clamp(max=100).to(scores.dtype)
+        )
         inside = percentile <= self.limit
-        radius = torch.where(inside, self.radius[0], self.radius[1]).unsqueeze(1)
+        familiar, strange = self.radius.float()
+        radius = torch.where(inside, familiar, strange).unsqueeze(1)
         interval = (scores.unsqueeze(1) + radius * radius.new_tensor([-1.0, 1.0])).clamp(0, 1)
-        return Assessment(interval, percentile, inside)
+        return Assessment(interval, percentile.to(scores.dtype), inside)

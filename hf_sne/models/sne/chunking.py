@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 INCOMING, OUTGOING = 0, 1
+# A kernel larger than 32 x 32 is cut like any row of elements: what stays together must have a bound.
+MAX_KERNEL = 1024
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,11 @@ class Matrix:
     @classmethod
     def of(cls, shape: tuple[int, ...], neuron_level: bool) -> "Matrix":
         """A vector, or any tensor where there is no neuron level, is one row."""
-        if len(shape) < 2:
-            return cls(1, math.prod(shape), 1)
         kernel = math.prod(shape[2:])
-        return cls(shape[0], shape[1], kernel) if neuron_level else cls(1, shape[0] * shape[1], kernel)
+        out, inputs = (shape[0], shape[1]) if len(shape) > 1 else (1, math.prod(shape))
+        if kernel > MAX_KERNEL:
+            inputs, kernel = inputs * kernel, 1
+        return cls(out, inputs, kernel) if neuron_level else cls(1, out * inputs, kernel)
 
     @property
     def fan_in(self) -> int:
@@ -77,12 +80,17 @@ def pad_chunk(rows: Tensor, chunk_size: int) -> tuple[Tensor, Tensor]:
 
 
 def tiles(matrix: Matrix, chunk_size: int, max_chunks: int) -> Iterator[Tile]:
-    """Blocks of at most about ``max_chunks`` chunks whose borders are borders of chunks by rows and by columns."""
+    """Blocks whose borders are borders of chunks by rows and by columns.
+
+    Both views of a block together have at most ``max_chunks`` chunks, or those of the smallest possible block, which is
+    one chunk high and wide: 2 * chunk_size where kernels are single elements.
+    """
     step = kernels_per_chunk(matrix.kernel, chunk_size)
-    room = max(1, max_chunks)
-    columns = min(matrix.inputs, max(1, room // max(1, chunks_per_row(step, matrix.kernel, chunk_size))) * step)
-    rows = max(1, room // chunks_per_row(columns, matrix.kernel, chunk_size))
-    rows = min(matrix.out, max(step, rows // step * step))
+    parts = chunks_per_row(1, matrix.kernel, chunk_size)
+    # A block of `step` rows has columns * parts chunks by its rows, and as many by its columns.
+    columns = min(matrix.inputs, max(step, max_chunks // (2 * parts) // step * step))
+    high = chunks_per_row(columns, matrix.kernel, chunk_size) * step + columns * parts
+    rows = min(matrix.out, max(1, max_chunks // high) * step)
     for row in range(0, matrix.out, rows):
         for column in range(0, matrix.inputs, columns):
             yield Tile(row, min(rows, matrix.out - row), column, min(columns, matrix.inputs - column))

@@ -21,7 +21,8 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         element_size: Width in which the elements of a chunk are embedded before they are pooled; the paper has ``h``.
         neuron_level: Pool chunks to neurons and neurons to the layer. False: chunks straight to the layer (paper).
         outgoing_view: A neuron's code also reads the weights that leave it for the next layer; needs neuron_level.
-        max_neurons: Rows of one tensor beyond this many share neuron codes, so that memory has a bound.
+        max_neurons: Neuron codes of one network, so that memory has a bound; with more rows, neighbours share codes.
+        standardise: Divide each tensor by its root mean square; False: raw weights (paper).
         max_chunks_per_batch: Chunks encoded at a time; bounds memory and does not change the result.
         element_set_to_set: Set functions Phi_1 and Phi_2 inside a chunk.
         element_set_to_vector: Gamma_a, elements to chunk code.
@@ -55,7 +56,8 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     element_size: int = 32
     neuron_level: bool = True
     outgoing_view: bool = True
-    max_neurons: int = 1024
+    max_neurons: int = 65_536
+    standardise: bool = True
     max_chunks_per_batch: int = 2048
     element_set_to_set: str = "identity"
     element_set_to_vector: str = "mean"
@@ -121,6 +123,7 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
             "network_set_to_vector": "pma",
             "num_set_layers": 2,
             "tensor_features": False,
+            "standardise": False,
         }
         return cls(**(fields | changes))
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +104,7 @@ class ChunkEncoder(nn.Module):
             sets = Sets(mask.nonzero()[:, 0], len(values))
             rows = self.set_to_set1(elements[mask], sets) + positions[sets.index]
             code = self.set_to_vector(self.set_to_set2(rows, sets), sets)
-        return code if self.projection is None else code + self.projection(values)
+        return code if self.projection is None else code + self.projection(values * mask)
 
 
 class NeuronEncoder(nn.Module):
@@ -219,8 +220,10 @@ class SneModel(SnePreTrainedModel):
         positions = self.chunk_positions(structure["layer_levels"], structure["layer_roles"], dtype)
         positions = positions[index.layers.index]
         slots = 2 * index.tensors.index.shape[0]
-        sums = positions.new_zeros(slots, positions.shape[1], dtype=torch.float32)
-        counts = positions.new_zeros(slots, dtype=torch.float32)
+        # In float32 a long row stalls: adding 32 to 2^29 changes nothing. Apple's GPUs have no float64.
+        exact = torch.float32 if positions.device.type == "mps" else torch.float64
+        sums = positions.new_zeros(slots, positions.shape[1], dtype=exact)
+        counts = positions.new_zeros(slots, dtype=exact)
         for block in blocks:
             block = {name: value.to(positions.device) for name, value in block.items()}
             slot = 2 * block["chunk_neurons"] + block["chunk_views"]
@@ -229,9 +232,9 @@ class SneModel(SnePreTrainedModel):
                 block["chunk_values"].to(dtype), lengths, positions[index.tensors.index[block["chunk_neurons"]]]
             )
             # Weighted by its elements, so that a neuron's mean is over elements and not over padded chunks.
-            code = code.float() * lengths.unsqueeze(1)
+            code = code.to(exact) * lengths.unsqueeze(1)
             sums = sums.index_add(0, slot, code) if torch.is_grad_enabled() else sums.index_add_(0, slot, code)
-            counts.index_add_(0, slot, lengths.float())
+            counts.index_add_(0, slot, lengths.to(exact))
         means = (sums / counts.clamp(min=1).unsqueeze(1)).to(dtype).view(-1, 2, sums.shape[1])
         neurons = self.neuron_encoder(means, (counts.view(-1, 2)[:, 1] > 0).to(dtype))
         return self._encode_structure(neurons, index, structure)
@@ -290,6 +293,16 @@ class SneForPerformancePrediction(SnePreTrainedModel):
         self.head = nn.Sequential(*hidden, nn.Linear(size, 1))
         self.calibration = Calibration(config)
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As every transformers model; a folder or repo without a trained head is refused, not filled at random."""
+        wanted = kwargs.pop("output_loading_info", False)
+        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        absent = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
+        if absent:
+            raise ValueError(f"{args[0] if args else 'the model'} holds no trained predictor: it lacks {absent[:3]}")
+        return (model, info) if wanted else model
 
     def forward(self, labels: Tensor | None = None, **inputs: Tensor) -> SnePredictionOutput:
         """Predict a batch of the processor's; ``labels`` [b] are accuracies in [0, 1]."""

@@ -1,11 +1,12 @@
 """From the ordered layers of networks to one flat ragged batch of chunks.
 
-A layer is any object with ``role`` (str), ``weight`` and ``bias``; those are torch tensors, None, or anything lazy that
-has ``shape`` and gives a float32 tensor for a tuple of slices.
+A layer is any object with ``role``, ``weight``, ``bias`` and ``source``, such as a ``hf_sne.weights.Layer``; its
+tensors are torch tensors or lazy ones with ``shape`` and ``elements(start, stop)``.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -19,6 +20,8 @@ ROLES = ("linear", "conv", "embedding", "norm", "recurrent", "attention", "other
 NUM_TENSOR_FEATURES = 8
 # A network trained in float32 has no use for elements this many times its tensor's root mean square, a hostile one may.
 MAX_STANDARD = 64.0
+# Chunks in a block where the caller has no wish.
+MAX_CHUNKS = 2048
 
 
 class NothingToEncodeError(ValueError):
@@ -30,14 +33,14 @@ class NonFiniteElementsError(ValueError):
 
 
 class TensorLike(Protocol):
-    """A torch tensor or a lazy one."""
+    """A tensor that is read when asked for."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes, outermost first."""
 
-    def __getitem__(self, index: Any) -> Any:
-        """The float32 tensor of a slice or a tuple of slices."""
+    def elements(self, start: int, stop: int) -> Tensor:
+        """Elements ``start`` to ``stop`` in row-major order, float32."""
 
 
 class LayerLike(Protocol):
@@ -48,11 +51,11 @@ class LayerLike(Protocol):
         """One of ``ROLES``."""
 
     @property
-    def weight(self) -> TensorLike | None:
+    def weight(self) -> Tensor | TensorLike | None:
         """The weight, or None."""
 
     @property
-    def bias(self) -> TensorLike | None:
+    def bias(self) -> Tensor | TensorLike | None:
         """The bias, or None."""
 
     @property
@@ -87,7 +90,7 @@ class Standard:
 
 @dataclass(frozen=True)
 class GatherPlan:
-    """Chunks of one layout as positions in its flat vector: ``cat([zeros(1), standardised])[gather]``.
+    """Chunks of one layout as positions in its flat vector: ``cat([zeros(1), scaled])[gather]``.
 
     ``groups`` [n] numbers the tensor views that the chunks are of.
     """
@@ -98,12 +101,17 @@ class GatherPlan:
     tensors: tuple[PlannedTensor, ...]
 
     def sample(self, generator: torch.Generator, most: int) -> Tensor | None:
-        """Sorted positions of a random choice of chunks, about ``most`` of each tensor view; None: all of them."""
+        """Sorted positions of a random choice of chunks, about ``most`` of each tensor view; None: all of them.
+
+        Every view of every neuron keeps a chunk: an empty one would say that no weights enter or leave the neuron.
+        """
         sizes = torch.bincount(self.groups)
         if int(sizes.max()) <= most:
             return None
-        chance = (most / sizes)[self.groups]
-        return (torch.rand(len(self.groups), generator=generator) < chance).nonzero()[:, 0]
+        draws = torch.rand(len(self.groups), generator=generator)
+        slots = 2 * self.structure["chunk_neurons"] + self.structure["chunk_views"]
+        least = torch.ones(int(slots.max()) + 1).scatter_reduce(0, slots, draws, "amin")
+        return ((draws < (most / sizes)[self.groups]) | (draws == least[slots])).nonzero()[:, 0]
 
 
 class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
@@ -121,7 +129,8 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         chunk_size: Elements in a chunk.
         neuron_level: One set of chunks a neuron; False: one a tensor.
         outgoing_view: Also read the columns of the next layer for each neuron.
-        max_neurons: Rows beyond this many share neuron codes.
+        max_neurons: Neuron codes of one network; where there are more rows, neighbours in a tensor share a code.
+        standardise: Divide each tensor by its root mean square; False: raw weights.
     """
 
     model_input_names = ["chunk_values", "chunk_lengths", "chunk_neurons", "chunk_views"]  # noqa: RUF012
@@ -131,7 +140,8 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         chunk_size: int = 32,
         neuron_level: bool = True,
         outgoing_view: bool = True,
-        max_neurons: int = 1024,
+        max_neurons: int = 65_536,
+        standardise: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -139,6 +149,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         self.neuron_level = neuron_level
         self.outgoing_view = outgoing_view
         self.max_neurons = max_neurons
+        self.standardise = standardise
 
     @classmethod
     def from_config(cls, config: Any) -> "SneProcessor":
@@ -148,6 +159,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             neuron_level=config.neuron_level,
             outgoing_view=config.outgoing_view,
             max_neurons=config.max_neurons,
+            standardise=config.standardise,
         )
 
     def __call__(self, networks: Sequence[Sequence[LayerLike]]) -> BatchFeature:
@@ -169,7 +181,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         return BatchFeature({**joint, "chunk_neurons": torch.cat(firsts)})
 
     def stream(
-        self, layers: Sequence[LayerLike], max_chunks: int = 8192
+        self, layers: Sequence[LayerLike], max_chunks: int = MAX_CHUNKS
     ) -> tuple[BatchFeature, Iterator[dict[str, Tensor]]]:
         """The structure of one network, and its chunks in blocks of about ``max_chunks``, read as they are asked for.
 
@@ -193,7 +205,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             for tensor, p, standard in zip(tensors, planned, standards, strict=True)
             for block in self._tensor_blocks(tensor, p, standard, max_chunks)
         )
-        return self.structure(layers, planned, features), blocks
+        return self.structure(layers, planned, features), _joined(blocks, max_chunks)
 
     def gather_plan(self, layers: Sequence[LayerLike]) -> GatherPlan:
         """Chunk index vectors instead of weights: how to chunk the flat vector of any network of this layout."""
@@ -213,28 +225,31 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
 
     def plan_tensors(self, layers: Sequence[LayerLike]) -> list[PlannedTensor]:
         """Number the neurons of every tensor, and connect each layer to the earlier one whose outputs it reads."""
+        tensors = [
+            (number, is_bias, tensor)
+            for number, layer in enumerate(layers)
+            for is_bias, tensor in ((False, layer.weight), (True, layer.bias))
+            if tensor is not None and math.prod(tuple(tensor.shape)) > 0
+        ]
+        most = max(1, self.max_neurons // max(1, len(tensors)))
         planned: list[PlannedTensor] = []
         weights: dict[int, int] = {}
         first = 0
-        for number, layer in enumerate(layers):
-            for is_bias, tensor in ((False, layer.weight), (True, layer.bias)):
-                if tensor is None or math.prod(tensor.shape) == 0:
-                    continue
-                matrix = Matrix.of(tuple(tensor.shape), self.neuron_level and not is_bias)
-                neurons = self._count_neurons(matrix)
-                plan = PlannedTensor(number, is_bias, matrix, first, neurons)
-                if not is_bias:
-                    weights[number] = len(planned)
-                    if self.outgoing_view and layer.source in weights:
-                        plan = self._connect(plan, planned, weights[layer.source])
-                planned.append(plan)
-                first += neurons
+        for number, is_bias, tensor in tensors:
+            matrix = Matrix.of(tuple(tensor.shape), self.neuron_level and not is_bias)
+            plan = PlannedTensor(number, is_bias, matrix, first, min(most, self._members(matrix)))
+            source = layers[number].source
+            if not is_bias:
+                weights[number] = len(planned)
+                if self.outgoing_view and source in weights:
+                    plan = self._connect(plan, planned, weights[source])
+            planned.append(plan)
+            first += plan.neurons
         return planned
 
-    def _count_neurons(self, matrix: Matrix) -> int:
-        if self.neuron_level:
-            return min(matrix.out, self.max_neurons)
-        return chunks_per_row(matrix.inputs, matrix.kernel, self.chunk_size)
+    def _members(self, matrix: Matrix) -> int:
+        """Members of a tensor's set: its neurons, or its chunks where there is no neuron level."""
+        return matrix.out if self.neuron_level else chunks_per_row(matrix.inputs, matrix.kernel, self.chunk_size)
 
     def _connect(self, plan: PlannedTensor, planned: list[PlannedTensor], number: int) -> PlannedTensor:
         """Let a tensor's columns speak for the neurons it reads; several columns each after a flatten."""
@@ -251,26 +266,28 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         self, layers: Sequence[LayerLike], planned: Sequence[PlannedTensor], features: Tensor
     ) -> BatchFeature:
         """The parts of the batch that do not depend on the number of chunks."""
-        used = sorted({p.layer for p in planned})
+        tensors = Counter(p.layer for p in planned)
+        used = sorted(tensors)
         level = torch.arange(len(used))
         return BatchFeature(
             {
                 "neurons_per_tensor": torch.tensor([p.neurons for p in planned]),
                 "tensor_is_bias": torch.tensor([p.is_bias for p in planned]),
                 "tensor_features": features,
-                "tensors_per_layer": torch.tensor([sum(p.layer == number for p in planned) for number in used]),
+                "tensors_per_layer": torch.tensor([tensors[number] for number in used]),
                 "layer_roles": torch.tensor([ROLES.index(layers[number].role) for number in used]),
                 "layer_levels": torch.stack([level, level.flip(0)], 1),
                 "layers_per_network": torch.tensor([len(used)]),
             }
         )
 
-    def measure(self, tensor: Any, plan: PlannedTensor, max_chunks: int = 8192) -> Standard:
+    def measure(self, tensor: Any, plan: PlannedTensor, max_chunks: int = MAX_CHUNKS) -> Standard:
         """One pass over a tensor, block by block."""
         total = squares = largest = 0.0
         nonfinite = 0
-        for tile in tiles(plan.matrix, self.chunk_size, max_chunks):
-            block = read_tile(tensor, plan.matrix, tile)
+        count, step = plan.matrix.out * plan.matrix.fan_in, max_chunks * self.chunk_size
+        for start in range(0, count, step):
+            block = read_elements(tensor, start, min(count, start + step))
             finite = block.isfinite()
             if not bool(finite.all()):
                 nonfinite += int((~finite).sum())
@@ -281,8 +298,14 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             unit = block / top if top > 0 else block
             total += float(unit.sum(dtype=torch.float64)) * top
             squares += float(unit.square().sum(dtype=torch.float64)) * top**2
-        count = plan.matrix.out * plan.matrix.fan_in
         return Standard(math.sqrt(squares / count), total / count, largest, nonfinite)
+
+    def scale(self, values: Tensor, standard: Standard) -> Tensor:
+        """Values as the encoder reads them: over their tensor's root mean square, within +-MAX_STANDARD."""
+        # Trap 2 of the paper as written: raw scalars are washed out by the layers that follow, so each tensor is
+        # standardised (by its root mean square: zero stays zero, signs stay) and the scale is given as a feature.
+        divisor = max(standard.rms, 1e-30) if self.standardise else 1.0
+        return (values / divisor).clamp_(-MAX_STANDARD, MAX_STANDARD)
 
     @staticmethod
     def features(standard: Standard, plan: PlannedTensor) -> list[float]:
@@ -306,11 +329,8 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
     def _tensor_blocks(
         self, tensor: Any, plan: PlannedTensor, standard: Standard, max_chunks: int
     ) -> Iterator[dict[str, Tensor]]:
-        # Trap 2 of the paper as written: raw scalars are washed out by the layers that follow, so each tensor is
-        # standardised (by its root mean square: zero stays zero, signs stay) and the scale is given as a feature.
         for tile in tiles(plan.matrix, self.chunk_size, max_chunks):
-            block = standardise(read_tile(tensor, plan.matrix, tile), standard.rms)
-            yield self._chunk_tile(block, plan, tile)
+            yield self._chunk_tile(self.scale(read_tile(tensor, plan.matrix, tile), standard), plan, tile)
 
     def _chunk_tile(self, block: Tensor, plan: PlannedTensor, tile: Tile) -> dict[str, Tensor]:
         """Chunks of a block [rows, columns, kernel]: by rows for its own neurons, by columns for those that feed it."""
@@ -320,7 +340,8 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             neurons = (rows * plan.neurons // plan.matrix.out).unsqueeze(1).expand(-1, len(lengths))
         else:
             before = chunks_per_row(tile.column, plan.matrix.kernel, self.chunk_size)
-            neurons = torch.arange(before, before + len(lengths)).unsqueeze(0)
+            chunks = torch.arange(before, before + len(lengths))
+            neurons = (chunks * plan.neurons // self._members(plan.matrix)).unsqueeze(0)
         parts = [(values, lengths, neurons + plan.first_neuron, INCOMING)]
         if plan.source_neuron is not None:
             values, lengths = pad_chunk(block.transpose(0, 1), self.chunk_size)
@@ -336,23 +357,40 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         }
 
 
-def standardise(values: Tensor, rms: float) -> Tensor:
-    """Values over their tensor's root mean square, within +-MAX_STANDARD."""
-    return (values / max(rms, 1e-30)).clamp_(-MAX_STANDARD, MAX_STANDARD)
+def read_elements(tensor: Any, start: int, stop: int) -> Tensor:
+    """Elements of a torch tensor or a lazy one in row-major order, float32 on the CPU, [stop - start]."""
+    if isinstance(tensor, Tensor):
+        return tensor.detach().reshape(-1)[start:stop].to("cpu", torch.float32)
+    return tensor.elements(start, stop)  # type: ignore[no-any-return]
 
 
 def read_tile(tensor: Any, matrix: Matrix, tile: Tile) -> Tensor:
-    """The float32 values of a block, [rows, columns, kernel]."""
-    shape = tuple(tensor.shape)
-    rows, columns = slice(tile.row, tile.row + tile.rows), slice(tile.column, tile.column + tile.columns)
-    if len(shape) < 2:
-        block = tensor[columns] if shape else tensor[...]
-    elif matrix.out == shape[0] and matrix.inputs == shape[1]:
-        block = tensor[rows, columns]
-    else:  # no neuron level: the inputs run over (out, in)
-        first, last = columns.start // shape[1], -(-columns.stop // shape[1])
-        block = tensor[first:last].reshape(-1, matrix.kernel)[columns.start - first * shape[1] :][: tile.columns]
-    return block.reshape(tile.rows, tile.columns, matrix.kernel).detach().to("cpu", torch.float32)  # type: ignore[no-any-return]
+    """The values of a block, [rows, columns, kernel]: whole rows in one piece, parts of rows row by row."""
+    size, first, width = matrix.fan_in, tile.column * matrix.kernel, tile.columns * matrix.kernel
+    if width == size:
+        block = read_elements(tensor, tile.row * size, (tile.row + tile.rows) * size)
+    else:
+        starts = (row * size + first for row in range(tile.row, tile.row + tile.rows))
+        block = torch.cat([read_elements(tensor, start, start + width) for start in starts])
+    return block.view(tile.rows, tile.columns, matrix.kernel)
+
+
+def _joined(blocks: Iterable[dict[str, Tensor]], max_chunks: int) -> Iterator[dict[str, Tensor]]:
+    """Small blocks in a row joined to about ``max_chunks``: an encoder call for each small tensor would be slow."""
+    waiting: list[dict[str, Tensor]] = []
+    size = 0
+    for block in blocks:
+        if waiting and size + len(block["chunk_values"]) > max_chunks:
+            yield _concatenated(waiting)
+            waiting, size = [], 0
+        waiting.append(block)
+        size += len(block["chunk_values"])
+    if waiting:
+        yield _concatenated(waiting)
+
+
+def _concatenated(blocks: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return blocks[0] if len(blocks) == 1 else {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
 
 
 __all__ = ["NonFiniteElementsError", "NothingToEncodeError", "SneProcessor"]

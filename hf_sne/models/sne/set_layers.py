@@ -58,7 +58,7 @@ class Sets:
 
 
 class Mlp(nn.Module):
-    """Linear, GELU, linear; the last one starts small so that a residual block starts near the identity."""
+    """Linear, GELU, linear."""
 
     def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
         super().__init__()
