@@ -1,10 +1,11 @@
 """Make the package's models and pipeline tasks known to transformers."""
 
 import importlib.abc
+import importlib.util
 import sys
 from collections.abc import Sequence
 from functools import cache
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -55,11 +56,18 @@ class _WatchForTransformers(importlib.abc.MetaPathFinder):
     """Finds transformers where Python does, and has it watched once it is loaded."""
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         if fullname != "transformers":
             return None
-        spec = PathFinder.find_spec(fullname, path, target)
+        sys.meta_path.remove(self)
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            sys.meta_path.insert(0, self)
         if spec is not None and spec.loader is not None:
             spec.loader = _WatchingLoader(spec.loader, self)
         return spec
@@ -78,6 +86,8 @@ class _WatchingLoader(importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         # Not when it was found: looking whether a package is there finds it without loading it.
         sys.meta_path.remove(self.finder)
+        if module.__spec__ is not None:
+            module.__spec__.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)
         _watch()
 
@@ -94,7 +104,7 @@ def _watch() -> None:
     get = lazy_module.__getattr__
 
     def watched(module: Any, name: str) -> Any:
-        if (name.startswith("Auto") or name == "pipeline") and not _asked_by_transformers():
+        if (name.startswith("Auto") or name == "pipeline") and not _asked_by(("transformers.", __name__)):
             lazy_module.__getattr__ = get
             register()
         return get(module, name)
@@ -102,9 +112,9 @@ def _watch() -> None:
     lazy_module.__getattr__ = watched
 
 
-def _asked_by_transformers() -> bool:
-    """Whether the code behind the attribute access, import machinery aside, is part of transformers."""
+def _asked_by(packages: tuple[str, ...]) -> bool:
+    """Whether the code behind an attribute access, import machinery aside, is in one of the packages."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("importlib"):
         frame = frame.f_back
-    return frame is not None and frame.f_globals.get("__name__", "").startswith("transformers.")
+    return frame is not None and frame.f_globals.get("__name__", "").startswith(packages)

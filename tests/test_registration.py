@@ -13,6 +13,11 @@ ORDERS = {
     "transformers first": ["from transformers import AutoModel", "import hf_sne"],
     "pipeline first": ["from transformers import pipeline, AutoModel", "import hf_sne"],
     "models first": ["import hf_sne.models.sne", "from transformers import AutoModel"],
+    "registered by hand": [
+        "from hf_sne.registration import register",
+        "register()",
+        "from transformers import AutoModel",
+    ],
     "our pipelines first": ["import hf_sne.pipelines", "import transformers", "AutoModel = transformers.AutoModel"],
 }
 
@@ -20,7 +25,9 @@ ORDERS = {
 @pytest.mark.parametrize("order", ORDERS)
 def test_registered(order):
     lines = [*ORDERS[order], TASKS, "from hf_sne.models.sne import SneConfig, SneModel", CHECK]
-    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], timeout=120, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "already registered" not in done.stderr
 
 
 def test_importing_the_package_imports_nothing_heavy():

@@ -1,5 +1,6 @@
 """Turns the sources typed on the command line into checkpoints: a folder of many files becomes its files."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ def expand_folders(sources: Sequence[str], allow_pickle: bool) -> tuple[list[str
 
 def _separate_checkpoints(folder: Path, allow_pickle: bool) -> list[str]:
     """The files of a folder that holds several checkpoints side by side; empty if it is one checkpoint or no folder."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 (Path.is_dir fails on a text that is too long for a path)
         return []
     from hf_sne.weights.errors import AmbiguousWeightsError
     from hf_sne.weights.shards import PICKLE_SUFFIXES, SAFETENSORS_SUFFIX

@@ -5,8 +5,6 @@ Inference for Regression" (JASA 2018). The promise holds when calibration and ne
 with one checkpoint a run, on runs that training has not seen.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -14,9 +12,11 @@ from hf_sne.errors import UserError
 from hf_sne.evaluation.arrays import FloatVector, finite_vector, same_length
 
 
-def conformal_quantile(residuals: ArrayLike, level: float) -> float:
+def conformal_quantile(residuals: ArrayLike, level: float, weights: ArrayLike | None = None) -> float:
     """Half width of the interval: the ``ceil((n + 1) level)``-th smallest of ``|prediction - target|`` [n].
 
+    With ``weights`` [n] of mean 1, the smallest residual below which lies ``level`` of the weight, that of one network
+    more included (Tibshirani et al. 2019, weights that do not depend on the new network).
     1.0, which covers every accuracy, when n is too small for the level. Raises ``UserError`` on a NaN, a negative
     residual and a level outside (0, 1).
     """
@@ -25,9 +25,11 @@ def conformal_quantile(residuals: ArrayLike, level: float) -> float:
         raise UserError(f"level is {level}, not between 0 and 1", fix="use level=0.9")
     if (residuals < 0).any():
         raise UserError(f"a residual is {residuals.min()}, below 0", fix="pass |prediction - target|")
+    weights = np.ones(len(residuals)) if weights is None else finite_vector("weights", weights)
+    order = np.argsort(residuals)
     # Rounding error must not push a whole number, as in 100 * 0.07, up to the next rank.
-    rank = math.ceil((len(residuals) + 1) * level - 1e-9)
-    return float(np.partition(residuals, rank - 1)[rank - 1]) if rank <= len(residuals) else 1.0
+    rank = int(np.searchsorted(np.cumsum(weights[order]), (len(residuals) + 1) * level - 1e-9))
+    return float(residuals[order[rank]]) if rank < len(residuals) else 1.0
 
 
 def conformal_interval(predictions: ArrayLike, half_width: float) -> tuple[FloatVector, FloatVector]:

@@ -19,11 +19,12 @@ MAX_REFERENCES = 1024
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Predictions of networks that a model was not trained on: scores [n], embeddings [n, h], targets [n]."""
+    """Predictions of networks that a model was not trained on: scores [n], embeddings [n, h], targets [n], zoos [n]."""
 
     scores: Floats
     embeddings: Floats
     targets: Floats
+    zoos: list[str]
 
     @property
     def residuals(self) -> Floats:
@@ -40,12 +41,27 @@ class Outside:
 
     residuals: Floats
     near: NDArray[np.bool_]
+    zoos: list[str]
+
+    def quantile(self, level: float, near: bool) -> float:
+        """Conformal half-width over the near or the far networks, zoos weighing the same; 1 where there is none."""
+        chosen = self.near == near
+        if not chosen.any():
+            return 1.0
+        return conformal_quantile(self.residuals[chosen], level, equal_weights(np.array(self.zoos)[chosen]))
 
     @classmethod
     def joined(cls, parts: Sequence["Outside"]) -> "Outside":
         """Those of several groups together."""
         residuals = np.concatenate([np.zeros(0), *(part.residuals for part in parts)])
-        return cls(residuals, np.concatenate([np.zeros(0, dtype=bool), *(part.near for part in parts)]))
+        near = np.concatenate([np.zeros(0, dtype=bool), *(part.near for part in parts)])
+        return cls(residuals, near, [zoo for part in parts for zoo in part.zoos])
+
+
+def equal_weights(zoos: Sequence[str] | NDArray[np.str_]) -> Floats:
+    """Weights [n] under which every zoo counts the same, of mean 1: a zoo of many easy networks must not decide."""
+    _, place, counts = np.unique(np.asarray(zoos), return_inverse=True, return_counts=True)
+    return np.asarray(len(place) / len(counts) / counts[place], dtype=np.float64)
 
 
 def calibrate(
@@ -77,10 +93,10 @@ def calibrate(
     calibration.distances.copy_(distances.quantile(torch.linspace(0, 1, 101)))
     # A user's network is seldom trained on the zoo's own data, which its weights do not tell: the interval must hold
     # for networks that only look like the zoo's, so the worse of the two groups decides.
-    familiar = [conformal_quantile(held_out.residuals, level)]
-    familiar += [conformal_quantile(outside.residuals[outside.near], level)] if outside.near.any() else []
-    strange = conformal_quantile(outside.residuals[~outside.near], level) if (~outside.near).any() else 1.0
-    calibration.radius.copy_(torch.tensor([max(familiar), max(*familiar, strange)]))
+    familiar = conformal_quantile(held_out.residuals, level, equal_weights(held_out.zoos))
+    if outside.near.any():
+        familiar = max(familiar, outside.quantile(level, near=True))
+    calibration.radius.copy_(torch.tensor([familiar, max(familiar, outside.quantile(level, near=False))]))
     calibrated.eval()
     return calibrated
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from hf_sne.errors import UserError
+from hf_sne.models.sne import SneConfig
 
 
 class TrainingConfigError(UserError):
@@ -64,7 +65,10 @@ class TrainingConfig:
         """
         import yaml
 
-        content = yaml.safe_load(path.read_text()) if path.is_file() else None
+        try:
+            content = yaml.safe_load(path.read_text()) if path.is_file() else None
+        except yaml.YAMLError as error:
+            raise TrainingConfigError(f"{path}: {error}", fix="correct the YAML") from error
         if not isinstance(content, Mapping):
             raise TrainingConfigError(f"{path}: not a YAML mapping", fix="see recipes/ for examples")
         faults = _faults(cls, content)
@@ -84,10 +88,23 @@ def _faults(cls: type[TrainingConfig], content: Mapping[str, Any]) -> list[str]:
             faults.append(f"{name} is {value!r}, must be {wanted.__name__}")
         elif wanted in (int, float) and name in ("epochs", "patience", "batch_size", "learning_rate", "max_chunks"):
             faults += [f"{name} is {value}, must be above 0"] if value <= 0 else []
-    known = set(content.get("zoos") or ())
-    for group, zoos in (content.get("leave_out") or {}).items():
-        faults += [f"leave_out {group!r} names {zoo!r}, which is none of zoos" for zoo in zoos if zoo not in known]
-    splits = content.get("splits")
-    if isinstance(splits, dict) and abs(sum(splits.values()) - 1) > 1e-6:
-        faults.append(f"splits add up to {sum(splits.values())}, must be 1")
+    if not faults:
+        faults += _faults_between(cls(**content))
+    return faults
+
+
+def _faults_between(config: TrainingConfig) -> list[str]:
+    """Faults of fields whose types are right."""
+    faults = [
+        f"leave_out {group!r} names {zoo!r}, which is none of zoos"
+        for group, zoos in config.leave_out.items()
+        for zoo in (zoos if isinstance(zoos, list) else [zoos])
+        if zoo not in config.zoos
+    ]
+    faults += [f"{zoo!r} is in zoos and in test_zoos" for zoo in config.test_zoos if zoo in config.zoos]
+    if set(config.splits) != {"train", "validation", "calibration", "test"}:
+        faults.append(f"splits are {', '.join(config.splits)}, must be train, validation, calibration and test")
+    if abs(sum(config.splits.values()) - 1) > 1e-6:
+        faults.append(f"splits add up to {sum(config.splits.values())}, must be 1")
+    faults += [f"model.{name} is no field of SneConfig" for name in config.model if not hasattr(SneConfig, name)]
     return faults

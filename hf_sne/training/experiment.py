@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from hf_sne.errors import UserError
 from hf_sne.evaluation.bootstrap import evaluate_predictions
 from hf_sne.evaluation.conformal import coverage
-from hf_sne.evaluation.splits import split_by_run
+from hf_sne.evaluation.splits import check_disjoint_runs, split_by_run
 from hf_sne.models.baselines.weight_statistics import WeightStatisticsRegressor, pooled_features
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
 from hf_sne.training.calibrate import HeldOut, Outside, calibrate
@@ -47,7 +48,22 @@ class Experiment:
         for split, members in rows.items():
             for row in members:
                 zoos[entries[row].zoo][split].append(maker.make(entries[row]))
-        return cls(config, maker, zoos)
+        experiment = cls(config, maker, zoos)
+        experiment.check()
+        return experiment
+
+    def check(self) -> None:
+        """Refuse before the training what would end it: a zoo or a split without enough runs, a run in two splits."""
+        for zoo in [*self.config.zoos, *self.config.test_zoos]:
+            splits = self.zoos.get(zoo, {})
+            runs = {name: {example.entry.run for example in split} for name, split in splits.items()}
+            if len(runs.get("test", ())) < 2:
+                raise UserError(
+                    f"the zoo {zoo!r} has {len(runs.get('test', ()))} runs in its test split, at least 2 are needed",
+                    fix="add runs, or a larger share for test; a zoo's name is that of its folder, without a path",
+                )
+        everything = {split: [e.entry.run for e in self.gather(split, list(self.zoos))] for split in self.config.splits}
+        check_disjoint_runs(everything)
 
     def gather(self, split: str, zoos: Sequence[str]) -> list[Example]:
         """One split of several zoos together."""
@@ -67,12 +83,20 @@ def run_experiment(
     """
     report("reading zoos", None)
     experiment = Experiment.load(config, root)
-    outside, left_out = _leave_out(experiment, output, accelerator, report)
+    groups = {}
+    for group, zoos in config.leave_out.items():
+        kept = [zoo for zoo in config.zoos if zoo not in zoos]
+        stage = partial(report, f"without {group}")
+        model = train(
+            config, experiment.maker, experiment.splits(kept), output / f"without-{group}", accelerator, stage
+        )
+        groups[group] = (model, kept)
     splits = experiment.splits(config.zoos)
     model = train(config, experiment.maker, splits, output, accelerator, partial(report, "all zoos"))
     if not accelerator.is_main_process:
         return {}
     report("calibrating and measuring", None)
+    outside, left_out = _measure_outside(experiment, groups)
     calibrated = _calibrate(experiment, model, splits, outside)
     calibrated.save_pretrained(output / PREDICTOR)
     experiment.maker.processor.save_pretrained(output / PREDICTOR)
@@ -81,29 +105,29 @@ def run_experiment(
         "config": asdict(config),
         "system": {**system_info(), "processes": accelerator.num_processes, "accelerator": str(accelerator.device)},
         "parameters": sum(weight.numel() for weight in calibrated.parameters()),
+        "radius": calibrated.calibration.radius.tolist(),
         "networks": {zoo: {name: len(split) for name, split in experiment.zoos[zoo].items()} for zoo in tests},
         "test": _compare(experiment, calibrated, config.zoos, tests),
         "left_out": left_out,
     }
 
 
-def _leave_out(
-    experiment: Experiment, output: Path, accelerator: Accelerator, report: Report
+def _measure_outside(
+    experiment: Experiment, groups: dict[str, tuple[SneForPerformancePrediction, list[str]]]
 ) -> tuple[Outside, dict[str, Any]]:
-    """Train without each group; errors on its calibration runs, comparisons on its test runs."""
-    outside = []
-    results = {}
-    config, maker = experiment.config, experiment.maker
-    for group, zoos in config.leave_out.items():
-        kept = [zoo for zoo in config.zoos if zoo not in zoos]
-        folder = output / f"without-{group}"
-        stage = partial(report, f"without {group}")
-        model = train(config, maker, experiment.splits(kept), folder, accelerator, stage)
-        if accelerator.is_main_process:
-            model = _calibrate(experiment, model, experiment.splits(kept), Outside.joined([]))
-            outside.append(_errors_outside(model, _predict(model, maker, experiment.gather("calibration", zoos))))
-            tests = {zoo: experiment.zoos[zoo]["test"] for zoo in zoos}
-            results[group] = _compare(experiment, model, kept, tests)
+    """Of models trained without a group: errors on its calibration runs, comparisons on its test runs.
+
+    Their own intervals know the kept zoos alone: the coverage says what such intervals are worth on other data.
+    """
+    outside, results = [], {}
+    for group, (model, kept) in groups.items():
+        zoos = experiment.config.leave_out[group]
+        calibrated = _calibrate(experiment, model, experiment.splits(kept), Outside.joined([]))
+        outside.append(
+            _errors_outside(calibrated, _predict(calibrated, experiment.maker, experiment.gather("calibration", zoos)))
+        )
+        tests = {zoo: experiment.zoos[zoo]["test"] for zoo in zoos}
+        results[group] = _compare(experiment, calibrated, kept, tests)
     return Outside.joined(outside), results
 
 
@@ -118,12 +142,12 @@ def _calibrate(
 def _errors_outside(model: SneForPerformancePrediction, predicted: HeldOut) -> Outside:
     with torch.no_grad():
         assessment = model.calibration(torch.as_tensor(predicted.scores), torch.as_tensor(predicted.embeddings))
-    return Outside(predicted.residuals, assessment.in_distribution.numpy())
+    return Outside(predicted.residuals, assessment.in_distribution.numpy(), predicted.zoos)
 
 
 def _predict(model: SneForPerformancePrediction, maker: ExampleMaker, examples: list[Example]) -> HeldOut:
     scores, embeddings = predict(model, maker, examples)
-    return HeldOut(scores, embeddings, np.array([example.entry.test_accuracy for example in examples]))
+    return HeldOut(scores, embeddings, _targets(examples), [example.entry.zoo for example in examples])
 
 
 def _compare(

@@ -1,5 +1,6 @@
 """The Accelerate loop: train on examples, watch tau on validation runs, stop early, resume to the same curve."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from accelerate.utils import broadcast_object_list, gather_object, set_seed
 from torch import Tensor
 from transformers import BatchFeature, get_cosine_schedule_with_warmup
 
+from hf_sne.errors import UserError
 from hf_sne.evaluation.metrics import kendall_tau, mae
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction
 from hf_sne.training.config import TrainingConfig
@@ -30,6 +32,8 @@ HISTORY = "history.json"
 class Progress:
     """Where training stands; saved beside the state, so that a resumed run goes on with it."""
 
+    fingerprint: str
+    schedule: dict[str, Any] = field(default_factory=dict)
     epoch: int = 0
     best_tau: float = -2.0
     best_epoch: int = -1
@@ -63,8 +67,9 @@ def train(
     schedule = get_cosine_schedule_with_warmup(optimizer, int(config.warmup * total), total)
     # The schedule is stepped by hand: Accelerate would step it once for every process.
     model, optimizer = accelerator.prepare(model, optimizer)
-    accelerator.register_for_checkpointing(schedule)
-    progress = _resume(output, accelerator)
+    progress = _resume(output, accelerator, _fingerprint(config, examples))
+    if progress.schedule:
+        schedule.load_state_dict(progress.schedule)
     while progress.epoch < config.epochs and not progress.stalled(config.patience):
         model.train()
         losses = []
@@ -79,6 +84,7 @@ def train(
             schedule.step()
             losses.append(float(loss.detach()))
         scores = predict_distributed(accelerator, model, maker, examples["validation"])
+        progress.schedule = schedule.state_dict()
         _note_epoch(progress, float(np.mean(gather_object(losses))), scores, examples["validation"])
         accelerator.log(progress.history[-1], step=progress.epoch)
         if progress.best_epoch == progress.epoch - 1:
@@ -86,6 +92,7 @@ def train(
         _save_state(accelerator, progress, output)
         on_epoch(progress)
     accelerator.wait_for_everyone()
+    accelerator.free_memory()  # what it holds it would save with the next training's state
     best: SneForPerformancePrediction = SneForPerformancePrediction.from_pretrained(output / BEST)
     return best
 
@@ -194,11 +201,27 @@ def _save_state(accelerator: Accelerator, progress: Progress, output: Path) -> N
     accelerator.wait_for_everyone()
 
 
-def _resume(output: Path, accelerator: Accelerator) -> Progress:
-    """The saved progress with model, optimizer, schedule and random states loaded; a new one where none is saved."""
+def _resume(output: Path, accelerator: Accelerator, fingerprint: str) -> Progress:
+    """The saved progress with model, optimizer and random states loaded; a new one where none is saved."""
     found = [output / name for name in (STATE, f"{STATE}.old") if (output / name / HISTORY).is_file()]
     choice = broadcast_object_list([str(found[0]) if found else ""])[0]
     if not choice:
-        return Progress()
+        return Progress(fingerprint)
+    progress = Progress(**json.loads((Path(choice) / HISTORY).read_text()))
+    if progress.fingerprint != fingerprint:
+        raise UserError(
+            f"{choice} was saved by a training with other settings or networks "
+            f"(fingerprint {progress.fingerprint}, this one {fingerprint})",
+            fix="give another --output, or remove that folder to start anew",
+        )
     accelerator.load_state(choice)
-    return Progress(**json.loads((Path(choice) / HISTORY).read_text()))
+    return progress
+
+
+def _fingerprint(config: TrainingConfig, examples: dict[str, list[Example]]) -> str:
+    """Of all that decides the loss curve but the number of processes."""
+    networks = {
+        split: [(e.entry.zoo, e.entry.id, e.entry.test_accuracy) for e in part] for split, part in examples.items()
+    }
+    told = json.dumps([asdict(config), networks], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from hf_sne.errors import UserError
 from hf_sne.zoo.families import build_network
 from hf_sne.zoo.images import ImageData, load_images
 from hf_sne.zoo.plan import Run
@@ -147,7 +148,9 @@ def populate(runs: Sequence[Run], source: str, folder: Path, workers: int) -> It
     for run in runs:
         record = folder / _RUNS / f"{run.run}.json"
         if record.exists():
-            yield json.loads(record.read_text())
+            rows = json.loads(record.read_text())
+            _check_same(rows[0], run, source, folder)
+            yield rows
         else:
             missing.append(run)
     if not missing:
@@ -161,6 +164,17 @@ def populate(runs: Sequence[Run], source: str, folder: Path, workers: int) -> It
         finally:
             # A caller that stops early waits for the runs in flight, not for the whole plan.
             pool.shutdown(cancel_futures=True)
+
+
+def _check_same(row: dict[str, Any], run: Run, source: str, folder: Path) -> None:
+    """Refuse to take up a zoo that was made with another plan or of other data under the same names."""
+    wanted = {**run.as_row(), "data": Path(source).name}
+    for name, value in wanted.items():
+        if row[name] != value:
+            raise UserError(
+                f"{folder}: run {run.run} was made with {name} {row[name]!r}, this plan has {value!r}",
+                fix="give another folder, or the settings that the zoo was made with",
+            )
 
 
 def write_labels(folder: Path) -> Path:

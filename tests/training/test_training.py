@@ -8,6 +8,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from hf_sne.errors import UserError
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
 from hf_sne.training.config import TrainingConfig, TrainingConfigError
 from hf_sne.training.examples import ExampleMaker
@@ -122,11 +123,18 @@ def test_a_permuted_example_holds_the_permuted_network(experiment):
 
 
 def test_chunk_sampling_keeps_small_tensors_whole(experiment):
-    example = experiment.gather("train", ["digits-mlp"])[0]
-    sampled = experiment.maker.encode([example], torch.Generator().manual_seed(0), 12)
+    examples = experiment.gather("train", ["digits-mlp"])
+    example = max(examples, key=lambda each: len(each.layout.plan.gather))
+    sampled = experiment.maker.encode([example], torch.Generator().manual_seed(0), 24)
     whole = experiment.maker.encode([example], None, 0)
     assert len(sampled["chunk_values"]) < len(whole["chunk_values"])
-    assert (sampled["chunk_neurons"].unique().shape[0]) > 12
+    slots = [2 * batch["chunk_neurons"] + batch["chunk_views"] for batch in (sampled, whole)]
+    assert torch.equal(slots[0].unique(), slots[1].unique()), "no view of a neuron is emptied"
+    sizes = torch.bincount(example.layout.plan.groups)
+    small = [group for group in range(len(sizes)) if 0 < sizes[group] <= 24]
+    kept = torch.bincount(example.layout.plan.groups[example.layout.plan.sample(torch.Generator(), 24)])
+    assert small
+    assert all(kept[group] == sizes[group] for group in small)
 
 
 def test_an_experiment_gives_a_calibrated_predictor_and_honest_results(zoos, tmp_path):
@@ -150,8 +158,31 @@ def test_an_experiment_gives_a_calibrated_predictor_and_honest_results(zoos, tmp
 
 def test_all_faults_of_a_config_are_named_at_once(tmp_path):
     path = tmp_path / "bad.yaml"
-    path.write_text("epochs: -1\nlearningrate: 3\nbatch_size: many\nsplits: {train: 0.5, test: 0.4}\n")
-    with pytest.raises(TrainingConfigError) as error:
-        TrainingConfig.from_yaml(path)
-    for words in ("epochs is -1", "'learningrate' is no field", "'zoos' is missing", "batch_size is 'many'", "0.9"):
-        assert words in str(error.value)
+    cases = {
+        "epochs: -1\nlearningrate: 3\nbatch_size: many\n": (
+            "epochs is -1",
+            "'learningrate' is no field",
+            "'zoos' is missing",
+            "batch_size is 'many'",
+        ),
+        "zoos: [a]\ntest_zoos: [a]\nsplits: {train: 0.5, test: 0.4}\nleave_out: {x: [b]}\nmodel: {hiden: 3}\n": (
+            "'a' is in zoos and in test_zoos",
+            "splits are train, test, must be",
+            "splits add up to 0.9",
+            "names 'b', which is none of zoos",
+            "model.hiden is no field",
+        ),
+        "zoos: [a": ("correct the YAML",),
+        "3": ("not a YAML mapping",),
+    }
+    for text, faults in cases.items():
+        path.write_text(text)
+        with pytest.raises(TrainingConfigError) as error:
+            TrainingConfig.from_yaml(path)
+        assert all(fault in str(error.value) for fault in faults), str(error.value)
+
+
+def test_a_state_of_other_settings_is_not_taken_up(experiment, tmp_path):
+    _train(experiment, tmp_path, epochs=1)
+    with pytest.raises(UserError, match="other settings or networks"):
+        _train(experiment, tmp_path, epochs=1, learning_rate=0.1)

@@ -1,10 +1,12 @@
 import csv
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
+from hf_sne.errors import UserError
 from hf_sne.zoo.images import load_images
 from hf_sne.zoo.plan import Run, draw_runs
 from hf_sne.zoo.populate import populate, train_run, write_labels
@@ -50,3 +52,12 @@ def test_a_populated_folder_resumes_and_every_label_has_its_file(runs: list[Run]
     assert all((tmp_path / f"{label['id']}.safetensors").exists() for label in labels)
     with write_labels(tmp_path).open() as table:
         assert sorted(row["id"] for row in csv.DictReader(table)) == sorted(label["id"] for label in labels)
+
+
+def test_a_folder_of_another_plan_is_not_taken_up(tmp_path):
+    (first,) = draw_runs("mlp", 1, seed=0, max_epochs=1)
+    list(populate([first], "digits", tmp_path, workers=1))
+    with pytest.raises(UserError, match=r"config\.epochs 1, this plan has 7"):
+        list(populate([replace(first, epochs=7)], "digits", tmp_path, workers=1))
+    with pytest.raises(UserError, match="this plan has 'mnist'"):
+        list(populate([first], "somewhere/mnist", tmp_path, workers=1))
