@@ -1,0 +1,88 @@
+"""How far a score moves under changes that keep a network's function: python recipes/symmetries.py ZOO... --output JSON.
+
+Beside them the illegal twin of the permutation, hidden units shuffled on one side only, which breaks the network.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from rich.progress import track
+from torch import Tensor
+
+from hf_sne.pipelines import load_pipeline
+from hf_sne.training.system_info import system_info
+from hf_sne.weights.symmetry import HiddenUnits, draw_permutations, hidden_units, permute, permute_one_side, rescale
+from hf_sne.zoo.entries import ZooEntry
+from hf_sne.zoo.read import read_zoo
+
+Change = Callable[[dict[str, Tensor], tuple[HiddenUnits, ...], torch.Generator], dict[str, Tensor]]
+
+
+def _scale(
+    tensors: dict[str, Tensor], groups: tuple[HiddenUnits, ...], generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Each unit by a factor between 1/2 and 2."""
+    return rescale(tensors, groups, [4 ** (torch.rand(group.units, generator=generator) - 0.5) for group in groups])
+
+
+def _flip(tensors: dict[str, Tensor], groups: tuple[HiddenUnits, ...], generator: torch.Generator) -> dict[str, Tensor]:
+    """The sign of each unit with probability 1/2."""
+    return rescale(
+        tensors, groups, [torch.randint(2, (group.units,), generator=generator) * 2.0 - 1 for group in groups]
+    )
+
+
+# Name -> (activation it is legal for, or any; the change).
+CHANGES: dict[str, tuple[str | None, Change]] = {
+    "permutation": (None, lambda tensors, groups, g: permute(tensors, groups, draw_permutations(groups, g))),
+    "one_sided_shuffle": (None, lambda t, groups, g: permute_one_side(t, groups, draw_permutations(groups, g))),
+    "positive_scaling": ("relu", _scale),
+    "sign_flip": ("tanh", _flip),
+}
+
+
+def main(
+    zoos: Annotated[list[Path], typer.Argument(help="Zoo folders.")],
+    output: Annotated[Path, typer.Option(help="Results JSON.")],
+    model: Annotated[str | None, typer.Option(help="Predictor; default: the built-in one.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="Networks of each zoo.")] = 50,
+    above: Annotated[float, typer.Option(help="Only networks with at least this accuracy.")] = 0.3,
+) -> None:
+    """Mean absolute move of the score under each change, over chains of layers."""
+    pipe = load_pipeline(model, device="cpu")
+    moves: dict[str, list[float]] = {name: [] for name in CHANGES}
+    for zoo in zoos:
+        chains = [entry for entry in read_zoo(zoo) if entry.test_accuracy >= above and _units(entry)]
+        for number, entry in enumerate(track(chains[:most], description=zoo.name)):
+            tensors = {t.name: t.read() for layer in entry.layers for t in (layer.weight, layer.bias) if t is not None}
+            score = pipe(tensors)["score"]
+            for name, (activation, change) in CHANGES.items():
+                if activation in (None, _activation(entry)):
+                    moved = change(tensors, _units(entry), torch.Generator().manual_seed(number))
+                    moves[name].append(abs(pipe(moved)["score"] - score))
+    result = {
+        name: {"networks": len(moved), "mean_move": float(np.mean(moved))} for name, moved in moves.items() if moved
+    }
+    output.write_text(json.dumps({"system": system_info(), "above": above, "changes": result}, indent=1) + "\n")
+    for name, row in result.items():
+        print(f"{name:18} {row['networks']:4} networks, mean move of the score {row['mean_move']:.5f}")
+
+
+def _units(entry: ZooEntry) -> tuple[HiddenUnits, ...]:
+    """Hidden units away from norm layers, whose running statistics a zoo entry does not hold."""
+    return tuple(group for group in hidden_units(entry.layers, entry.buffers) if not group.has_norm)
+
+
+def _activation(entry: ZooEntry) -> str:
+    architecture = str(entry.labels.get("config.architecture", ""))
+    named = [name for name in ("relu", "tanh") if f"'activation': '{name}'" in architecture]
+    return named[0] if named else str(entry.labels.get("config.activation", ""))
+
+
+if __name__ == "__main__":
+    typer.run(main)
