@@ -1,4 +1,4 @@
-"""How far a score moves under changes that keep a network's function: python recipes/symmetries.py ZOO... --output JSON.
+"""How far scores move under changes that keep the function: python recipes/symmetries.py ZOO... --output JSON.
 
 Beside them the illegal twin of the permutation, hidden units shuffled on one side only, which breaks the network.
 """
@@ -20,7 +20,9 @@ from hf_sne.weights.symmetry import HiddenUnits, draw_permutations, hidden_units
 from hf_sne.zoo.entries import ZooEntry
 from hf_sne.zoo.read import read_zoo
 
-Change = Callable[[dict[str, Tensor], tuple[HiddenUnits, ...], torch.Generator], dict[str, Tensor]]
+Tensors = dict[str, Tensor]
+Units = tuple[HiddenUnits, ...]
+Change = Callable[[Tensors, Units, torch.Generator], Tensors]
 
 
 def _scale(
@@ -30,7 +32,7 @@ def _scale(
     return rescale(tensors, groups, [4 ** (torch.rand(group.units, generator=generator) - 0.5) for group in groups])
 
 
-def _flip(tensors: dict[str, Tensor], groups: tuple[HiddenUnits, ...], generator: torch.Generator) -> dict[str, Tensor]:
+def _flip(tensors: Tensors, groups: Units, generator: torch.Generator) -> Tensors:
     """The sign of each unit with probability 1/2."""
     return rescale(
         tensors, groups, [torch.randint(2, (group.units,), generator=generator) * 2.0 - 1 for group in groups]
@@ -73,7 +75,7 @@ def main(
         print(f"{name:18} {row['networks']:4} networks, mean move of the score {row['mean_move']:.5f}")
 
 
-def _units(entry: ZooEntry) -> tuple[HiddenUnits, ...]:
+def _units(entry: ZooEntry) -> Units:
     """Hidden units away from norm layers, whose running statistics a zoo entry does not hold."""
     return tuple(group for group in hidden_units(entry.layers, entry.buffers) if not group.has_norm)
 
