@@ -10,6 +10,7 @@ from transformers import BatchFeature
 
 from hf_sne.models.sne import SneProcessor
 from hf_sne.models.sne.processing_sne import GatherPlan
+from hf_sne.models.sne.standards import measure, tensor_features
 from hf_sne.weights.symmetry import HiddenUnits, draw_permutations, hidden_units, permute
 from hf_sne.zoo.entries import ZooEntry
 
@@ -52,9 +53,9 @@ class ExampleMaker:
         values, features = [torch.zeros(1)], []
         for tensor, planned in zip(tensors, layout.plan.tensors, strict=True):
             weights = tensor.read()
-            standard = self.processor.measure(weights, planned)
-            features.append(self.processor.features(standard, planned))
-            values.append(self.processor.scale(weights.flatten(), standard))
+            standard = measure(weights, planned.matrix, max(1, weights.numel()))
+            features.append(tensor_features(standard, planned))
+            values.append(standard.scale(weights.flatten(), self.processor.standardise))
         return Example(entry, torch.cat(values), torch.tensor(features), layout)
 
     def _lay_out(self, entry: ZooEntry) -> Layout:

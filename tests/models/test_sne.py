@@ -133,7 +133,7 @@ def test_raw_weights_where_the_config_says_so():
 
 
 def test_roles_are_those_of_the_reader():
-    from hf_sne.models.sne.processing_sne import ROLES
+    from hf_sne.models.sne.planning import ROLES
     from hf_sne.weights import ROLES as READ
 
     assert ROLES == READ

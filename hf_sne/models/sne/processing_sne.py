@@ -1,25 +1,18 @@
-"""From the ordered layers of networks to one flat ragged batch of chunks.
+"""From the ordered layers of networks to one flat ragged batch of chunks."""
 
-A layer is any object with ``role``, ``weight``, ``bias`` and ``source``, such as a ``hf_sne.weights.Layer``; its
-tensors are torch tensors or lazy ones with ``shape`` and ``elements(start, stop)``.
-"""
-
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import BatchFeature, FeatureExtractionMixin
 
-from .chunking import INCOMING, OUTGOING, Matrix, Tile, chunks_per_row, pad_chunk, tiles
+from .chunking import INCOMING, OUTGOING, Tile, chunks_per_row, pad_chunk, tiles
+from .planning import ROLES, LayerLike, PlannedTensor, Planner
+from .standards import NUM_TENSOR_FEATURES, Standard, measure, read_tile, tensor_features
 
-ROLES = ("linear", "conv", "embedding", "norm", "recurrent", "attention", "other")
-NUM_TENSOR_FEATURES = 8
-# A network trained in float32 has no use for elements this many times its tensor's root mean square, a hostile one may.
-MAX_STANDARD = 64.0
 # Chunks in a block where the caller has no wish.
 MAX_CHUNKS = 2048
 
@@ -30,62 +23,6 @@ class NothingToEncodeError(ValueError):
 
 class NonFiniteElementsError(ValueError):
     """A network with NaN or infinite elements."""
-
-
-class TensorLike(Protocol):
-    """A tensor that is read when asked for."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Sizes, outermost first."""
-
-    def elements(self, start: int, stop: int) -> Tensor:
-        """Elements ``start`` to ``stop`` in row-major order, float32."""
-
-
-class LayerLike(Protocol):
-    """What the processor needs of a layer; :class:`hf_sne.weights.Layer` is one."""
-
-    @property
-    def role(self) -> str:
-        """One of ``ROLES``."""
-
-    @property
-    def weight(self) -> Tensor | TensorLike | None:
-        """The weight, or None."""
-
-    @property
-    def bias(self) -> Tensor | TensorLike | None:
-        """The bias, or None."""
-
-    @property
-    def source(self) -> int | None:
-        """Position of the layer whose outputs this layer's inputs are, or None where that is not known."""
-
-
-@dataclass(frozen=True)
-class PlannedTensor:
-    """Where one tensor's rows and columns go: the first neuron code of its own, and of the layer that feeds it."""
-
-    layer: int
-    is_bias: bool
-    matrix: Matrix
-    first_neuron: int
-    neurons: int
-    source_neuron: int | None = None
-    source_neurons: int = 0
-    columns_per_source: int = 1
-    feeds: bool = False
-
-
-@dataclass(frozen=True)
-class Standard:
-    """What standardisation takes from a tensor: root mean square, mean, largest magnitude, non-finite elements."""
-
-    rms: float
-    mean: float
-    largest: float
-    nonfinite: int
 
 
 @dataclass(frozen=True)
@@ -162,6 +99,11 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             standardise=config.standardise,
         )
 
+    @property
+    def planner(self) -> Planner:
+        """Numbers the neurons of networks for this processor."""
+        return Planner(self.chunk_size, self.neuron_level, self.outgoing_view, self.max_neurons)
+
     def __call__(self, networks: Sequence[Sequence[LayerLike]]) -> BatchFeature:
         """One batch of whole networks in memory; see :meth:`stream` for one network of any size."""
         singles = []
@@ -189,9 +131,11 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             NothingToEncodeError: there is no element that is not zero.
             NonFiniteElementsError: elements are NaN or infinite.
         """
-        planned = self.plan_tensors(layers)
+        planned = self.planner.plan(layers)
         tensors = [layers[p.layer].bias if p.is_bias else layers[p.layer].weight for p in planned]
-        standards = [self.measure(tensor, p, max_chunks) for tensor, p in zip(tensors, planned, strict=True)]
+        standards = [
+            measure(tensor, p.matrix, max_chunks * self.chunk_size) for tensor, p in zip(tensors, planned, strict=True)
+        ]
         broken = [(p.layer, s.nonfinite) for p, s in zip(planned, standards, strict=True) if s.nonfinite]
         if broken:
             name = getattr(layers[broken[0][0]], "name", broken[0][0])
@@ -199,7 +143,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             raise NonFiniteElementsError(f"{count} NaN or infinite elements, the first in layer {name}")
         if not any(standard.largest for standard in standards):
             raise NothingToEncodeError(f"{len(planned)} tensors, no element that is not zero")
-        features = torch.tensor([self.features(s, p) for s, p in zip(standards, planned, strict=True)])
+        features = torch.tensor([tensor_features(s, p) for s, p in zip(standards, planned, strict=True)])
         blocks = (
             block
             for tensor, p, standard in zip(tensors, planned, standards, strict=True)
@@ -209,7 +153,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
 
     def gather_plan(self, layers: Sequence[LayerLike]) -> GatherPlan:
         """Chunk index vectors instead of weights: how to chunk the flat vector of any network of this layout."""
-        planned = self.plan_tensors(layers)
+        planned = self.planner.plan(layers)
         blocks, start = [], 1
         for p in planned:
             size = p.matrix.out * p.matrix.fan_in
@@ -222,45 +166,6 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         number = torch.cat([torch.full((len(block["chunk_views"]),), n) for n, block in enumerate(blocks)])
         groups = 2 * number + chunks["chunk_views"]
         return GatherPlan(gather, groups, BatchFeature({**structure, **chunks}), tuple(planned))
-
-    def plan_tensors(self, layers: Sequence[LayerLike]) -> list[PlannedTensor]:
-        """Number the neurons of every tensor, and connect each layer to the earlier one whose outputs it reads."""
-        tensors = [
-            (number, is_bias, tensor)
-            for number, layer in enumerate(layers)
-            for is_bias, tensor in ((False, layer.weight), (True, layer.bias))
-            if tensor is not None and math.prod(tuple(tensor.shape)) > 0
-        ]
-        most = max(1, self.max_neurons // max(1, len(tensors)))
-        planned: list[PlannedTensor] = []
-        weights: dict[int, int] = {}
-        first = 0
-        for number, is_bias, tensor in tensors:
-            matrix = Matrix.of(tuple(tensor.shape), self.neuron_level and not is_bias)
-            plan = PlannedTensor(number, is_bias, matrix, first, min(most, self._members(matrix)))
-            source = layers[number].source
-            if not is_bias:
-                weights[number] = len(planned)
-                if self.outgoing_view and source in weights:
-                    plan = self._connect(plan, planned, weights[source])
-            planned.append(plan)
-            first += plan.neurons
-        return planned
-
-    def _members(self, matrix: Matrix) -> int:
-        """Members of a tensor's set: its neurons, or its chunks where there is no neuron level."""
-        return matrix.out if self.neuron_level else chunks_per_row(matrix.inputs, matrix.kernel, self.chunk_size)
-
-    def _connect(self, plan: PlannedTensor, planned: list[PlannedTensor], number: int) -> PlannedTensor:
-        """Let a tensor's columns speak for the neurons it reads; several columns each after a flatten."""
-        source = planned[number]
-        planned[number] = replace(source, feeds=True)
-        return replace(
-            plan,
-            source_neuron=source.first_neuron,
-            source_neurons=source.neurons,
-            columns_per_source=plan.matrix.inputs // source.matrix.out,
-        )
 
     def structure(
         self, layers: Sequence[LayerLike], planned: Sequence[PlannedTensor], features: Tensor
@@ -281,56 +186,12 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             }
         )
 
-    def measure(self, tensor: Any, plan: PlannedTensor, max_chunks: int = MAX_CHUNKS) -> Standard:
-        """One pass over a tensor, block by block."""
-        total = squares = largest = 0.0
-        nonfinite = 0
-        count, step = plan.matrix.out * plan.matrix.fan_in, max_chunks * self.chunk_size
-        for start in range(0, count, step):
-            block = read_elements(tensor, start, min(count, start + step))
-            finite = block.isfinite()
-            if not bool(finite.all()):
-                nonfinite += int((~finite).sum())
-                block = block.where(finite, 0)
-            top = float(block.abs().max())
-            largest = max(largest, top)
-            # Divided by the largest magnitude first: the square of 3e38 is infinite, of 1e-40 is zero.
-            unit = block / top if top > 0 else block
-            total += float(unit.sum(dtype=torch.float64)) * top
-            squares += float(unit.square().sum(dtype=torch.float64)) * top**2
-        return Standard(math.sqrt(squares / count), total / count, largest, nonfinite)
-
-    def scale(self, values: Tensor, standard: Standard) -> Tensor:
-        """Values as the encoder reads them: over their tensor's root mean square, within +-MAX_STANDARD."""
-        # Trap 2 of the paper as written: raw scalars are washed out by the layers that follow, so each tensor is
-        # standardised (by its root mean square: zero stays zero, signs stay) and the scale is given as a feature.
-        divisor = max(standard.rms, 1e-30) if self.standardise else 1.0
-        return (values / divisor).clamp_(-MAX_STANDARD, MAX_STANDARD)
-
-    @staticmethod
-    def features(standard: Standard, plan: PlannedTensor) -> list[float]:
-        """Scale and shape of a tensor, each of the order of 1: logarithms are to base 10 and bounded."""
-
-        def log(value: float) -> float:
-            return math.log10(min(max(value, 1e-12), 1e12))
-
-        matrix, rms = plan.matrix, standard.rms
-        return [
-            log(rms),
-            log(rms * math.sqrt(matrix.fan_in)),
-            standard.mean / rms if rms > 0 else 0.0,
-            log(standard.largest / rms) if rms > 0 else 0.0,
-            log(matrix.fan_in),
-            log(matrix.out),
-            log(matrix.kernel),
-            float(plan.feeds),
-        ]
-
     def _tensor_blocks(
         self, tensor: Any, plan: PlannedTensor, standard: Standard, max_chunks: int
     ) -> Iterator[dict[str, Tensor]]:
         for tile in tiles(plan.matrix, self.chunk_size, max_chunks):
-            yield self._chunk_tile(self.scale(read_tile(tensor, plan.matrix, tile), standard), plan, tile)
+            values = standard.scale(read_tile(tensor, plan.matrix, tile), self.standardise)
+            yield self._chunk_tile(values, plan, tile)
 
     def _chunk_tile(self, block: Tensor, plan: PlannedTensor, tile: Tile) -> dict[str, Tensor]:
         """Chunks of a block [rows, columns, kernel]: by rows for its own neurons, by columns for those that feed it."""
@@ -341,7 +202,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         else:
             before = chunks_per_row(tile.column, plan.matrix.kernel, self.chunk_size)
             chunks = torch.arange(before, before + len(lengths))
-            neurons = (chunks * plan.neurons // self._members(plan.matrix)).unsqueeze(0)
+            neurons = (chunks * plan.neurons // self.planner.members(plan.matrix)).unsqueeze(0)
         parts = [(values, lengths, neurons + plan.first_neuron, INCOMING)]
         if plan.source_neuron is not None:
             values, lengths = pad_chunk(block.transpose(0, 1), self.chunk_size)
@@ -355,24 +216,6 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             "chunk_neurons": torch.cat([neurons.flatten() for _, _, neurons, _ in parts]),
             "chunk_views": torch.cat([torch.full((neurons.numel(),), view) for _, _, neurons, view in parts]),
         }
-
-
-def read_elements(tensor: Any, start: int, stop: int) -> Tensor:
-    """Elements of a torch tensor or a lazy one in row-major order, float32 on the CPU, [stop - start]."""
-    if isinstance(tensor, Tensor):
-        return tensor.detach().reshape(-1)[start:stop].to("cpu", torch.float32)
-    return tensor.elements(start, stop)  # type: ignore[no-any-return]
-
-
-def read_tile(tensor: Any, matrix: Matrix, tile: Tile) -> Tensor:
-    """The values of a block, [rows, columns, kernel]: whole rows in one piece, parts of rows row by row."""
-    size, first, width = matrix.fan_in, tile.column * matrix.kernel, tile.columns * matrix.kernel
-    if width == size:
-        block = read_elements(tensor, tile.row * size, (tile.row + tile.rows) * size)
-    else:
-        starts = (row * size + first for row in range(tile.row, tile.row + tile.rows))
-        block = torch.cat([read_elements(tensor, start, start + width) for start in starts])
-    return block.view(tile.rows, tile.columns, matrix.kernel)
 
 
 def _joined(blocks: Iterable[dict[str, Tensor]], max_chunks: int) -> Iterator[dict[str, Tensor]]:
