@@ -1,6 +1,6 @@
 """The ``weight-performance-prediction`` pipeline: a checkpoint in, a predicted test accuracy with its doubts out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict
@@ -66,7 +66,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         given = {"revision": revision, "token": token, "allow_pickle": allow_pickle, "limits": limits}
         return {name: value for name, value in given.items() if value is not None}, {}, {}
 
-    def __call__(self, inputs: Source | Iterable[Source], **kwargs: Any) -> Any:
+    def __call__(self, inputs: Source | Sequence[Source], **kwargs: Any) -> Any:
         """One prediction for a single input; a list of them for a list, in its order (an empty list gives one)."""
         if isinstance(inputs, (list, tuple)):
             return [self(single, **kwargs) for single in inputs]

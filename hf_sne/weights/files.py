@@ -26,9 +26,16 @@ class CheckpointFile:
 
     @cached_property
     def sha256(self) -> str:
-        """Hexadecimal SHA-256 of the whole file, computed when first asked for, in blocks."""
-        with self._path.open("rb") as stream:
-            return file_digest(stream, "sha256").hexdigest()
+        """Hexadecimal SHA-256 of the whole file, computed when first asked for, in blocks.
+
+        Raises:
+            FileAccessError: the file is gone or cannot be read.
+        """
+        try:
+            with self._path.open("rb") as stream:
+                return file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise FileAccessError(self.name, found=error, allowed="a file that can be read") from None
 
 
 @dataclass
