@@ -69,6 +69,10 @@ class Experiment:
         """One split of several zoos together."""
         return [example for zoo in zoos for example in self.zoos[zoo][split]]
 
+    def tests(self, zoos: Sequence[str]) -> Splits:
+        """The test split of each of several zoos."""
+        return {zoo: self.zoos[zoo]["test"] for zoo in zoos}
+
     def splits(self, zoos: Sequence[str]) -> Splits:
         """All splits of several zoos together."""
         return {split: self.gather(split, zoos) for split in self.config.splits}
@@ -96,11 +100,22 @@ def run_experiment(
     if not accelerator.is_main_process:
         return {}
     report("calibrating and measuring", None)
-    outside, left_out = _measure_outside(experiment, groups)
-    calibrated = _calibrate(experiment, model, splits, outside)
+    # The models without a group keep intervals that know the kept zoos alone: their coverage says what such intervals
+    # are worth on other data.
+    kept_only = {
+        group: _calibrate(experiment, left, experiment.splits(kept), Outside.joined([]))
+        for group, (left, kept) in groups.items()
+    }
+    errors = [
+        _errors_outside(
+            left, _predict(left, experiment.maker, experiment.gather("calibration", config.leave_out[group]))
+        )
+        for group, left in kept_only.items()
+    ]
+    calibrated = _calibrate(experiment, model, splits, Outside.joined(errors))
     calibrated.save_pretrained(output / PREDICTOR)
     experiment.maker.processor.save_pretrained(output / PREDICTOR)
-    tests = {zoo: experiment.zoos[zoo]["test"] for zoo in [*config.zoos, *config.test_zoos]}
+    tests = experiment.tests([*config.zoos, *config.test_zoos])
     return {
         "config": asdict(config),
         "system": {**system_info(), "processes": accelerator.num_processes, "accelerator": str(accelerator.device)},
@@ -108,27 +123,11 @@ def run_experiment(
         "radius": calibrated.calibration.radius.tolist(),
         "networks": {zoo: {name: len(split) for name, split in experiment.zoos[zoo].items()} for zoo in tests},
         "test": _compare(experiment, calibrated, config.zoos, tests),
-        "left_out": left_out,
+        "left_out": {
+            group: _compare(experiment, left, groups[group][1], experiment.tests(config.leave_out[group]))
+            for group, left in kept_only.items()
+        },
     }
-
-
-def _measure_outside(
-    experiment: Experiment, groups: dict[str, tuple[SneForPerformancePrediction, list[str]]]
-) -> tuple[Outside, dict[str, Any]]:
-    """Of models trained without a group: errors on its calibration runs, comparisons on its test runs.
-
-    Their own intervals know the kept zoos alone: the coverage says what such intervals are worth on other data.
-    """
-    outside, results = [], {}
-    for group, (model, kept) in groups.items():
-        zoos = experiment.config.leave_out[group]
-        calibrated = _calibrate(experiment, model, experiment.splits(kept), Outside.joined([]))
-        outside.append(
-            _errors_outside(calibrated, _predict(calibrated, experiment.maker, experiment.gather("calibration", zoos)))
-        )
-        tests = {zoo: experiment.zoos[zoo]["test"] for zoo in zoos}
-        results[group] = _compare(experiment, calibrated, kept, tests)
-    return Outside.joined(outside), results
 
 
 def _calibrate(

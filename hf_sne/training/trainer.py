@@ -191,6 +191,7 @@ def _save_state(accelerator: Accelerator, progress: Progress, output: Path) -> N
     """Beside the old state, then in its place, so that a kill at any moment leaves a whole one."""
     fresh, state, old = (output / name for name in (f"{STATE}.new", STATE, f"{STATE}.old"))
     accelerator.save_state(str(fresh))
+    accelerator.wait_for_everyone()  # every process writes its random state into the folder that is then moved
     if accelerator.is_main_process:
         (fresh / HISTORY).write_text(json.dumps(asdict(progress)))
         shutil.rmtree(old, ignore_errors=True)

@@ -83,7 +83,7 @@ class WeightStatisticsRegressor:
         trees = HistGradientBoostingRegressor(
             learning_rate=0.05, max_iter=300, min_samples_leaf=5, early_stopping=False, random_state=seed
         )
-        self.search = GridSearchCV(trees, GRID, scoring=make_scorer(_kendall_tau))
+        self.search = GridSearchCV(trees, GRID, scoring=make_scorer(_kendall_tau), n_jobs=-1)
 
     def fit(self, features: Features, targets: ArrayLike, runs: ArrayLike) -> Self:
         """Tune and fit on features [n, f], accuracies [n] and run ids [n]; no run is in two folds.
