@@ -15,7 +15,7 @@ SETTINGS = {
     "epochs": 2,
     "batch_size": 8,
     "invariance_weight": 0.1,
-    "splits": {"train": 0.5, "validation": 0.2, "calibration": 0.2, "test": 0.1},
+    "splits": {"train": 0.5, "validation": 0.15, "calibration": 0.15, "test": 0.2},
     "model": {"hidden_size": 16, "element_size": 8},
 }
 

@@ -21,7 +21,7 @@ from hf_sne.weights.symmetry import hidden_units
 SETTINGS = {
     "epochs": 4,
     "batch_size": 8,
-    "splits": {"train": 0.5, "validation": 0.2, "calibration": 0.2, "test": 0.1},
+    "splits": {"train": 0.5, "validation": 0.15, "calibration": 0.15, "test": 0.2},
     "model": {"hidden_size": 16, "element_size": 8},
 }
 
