@@ -1,6 +1,7 @@
 """The ``weight-performance-prediction`` pipeline: a checkpoint in, a predicted test accuracy with its doubts out."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict
@@ -82,7 +83,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
 
     def preprocess(self, inputs: Source, **parameters: Any) -> dict[str, Any]:
         """Open and check the checkpoint; nothing but its header is read yet."""
-        return {"checkpoint": open_checkpoint(inputs, **parameters)}
+        return {"checkpoint": open_checkpoint(inputs, **parameters), "limits": parameters.get("limits", Limits())}
 
     def _forward(self, model_inputs: dict[str, Any]) -> dict[str, Any]:
         """Stream the chunks through the encoder, so that memory does not grow with the checkpoint."""
@@ -93,6 +94,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         assessment = self.model.calibration(output.scores, output.network_embedding)
         return {
             "checkpoint": checkpoint,
+            "limits": model_inputs["limits"],
             "scores": output.scores,
             "interval": assessment.interval,
             "percentile": assessment.percentile,
@@ -128,6 +130,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
                 "source": checkpoint.source,
                 "commit": checkpoint.commit,
                 "files": [{"name": f.name, "size": f.size, "sha256": f.sha256} for f in checkpoint.files],
+                "limits": asdict(model_outputs["limits"]),
             },
             "predictor": {"name": config.predictor_name, "version": config.predictor_version},
         }

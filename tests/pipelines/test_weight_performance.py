@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
+from hub_server import HubRepo, HubServer
 from networks import cnn, mlp
 from safetensors.torch import save_file
 
 import hf_sne
 from hf_sne.errors import HfSneError
-from hf_sne.pipelines import TASK, load_pipeline
+from hf_sne.pipelines import BUILT_IN_ENCODER, TASK, load_pipeline
 from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError
 from hf_sne.weights.errors import CheckpointError
 
@@ -43,6 +47,7 @@ def test_a_result_says_everything_about_a_score(pipe, saved):
     }
     (file,) = result["checkpoint"]["files"]
     assert file["sha256"] == hashlib.sha256(saved.read_bytes()).hexdigest()
+    assert result["checkpoint"]["limits"]["rank"] == 16
     assert result["predictor"]["name"] == "sne-cross-arch"
 
 
@@ -125,3 +130,34 @@ def test_one_refusal_does_not_end_the_others(pipe, saved, tmp_path):
 def test_a_predictor_that_does_not_exist_is_a_plain_error(tmp_path):
     with pytest.raises(HfSneError, match="cannot be loaded"):
         load_pipeline(str(tmp_path))
+
+
+FROM_THE_HUB = """
+import hf_sne, json, sys
+from transformers import AutoModel, AutoProcessor, pipeline
+
+pipe = pipeline("weight-performance-prediction", model="org/sne-cross-arch")
+assert type(AutoModel.from_pretrained("org/sne-cross-arch")).__name__ == "SneModel"
+assert type(AutoProcessor.from_pretrained("org/sne-cross-arch")).__name__ == "SneProcessor"
+print(json.dumps(pipe(["org/network", sys.argv[1]])))
+"""
+
+
+def test_predictor_and_network_from_a_hub(pipe, saved, tmp_path):
+    """Both by their repo ids, through the unmodified clients, from a Hub server on this machine."""
+    encoder = {path.name: path.read_bytes() for path in BUILT_IN_ENCODER.iterdir()}
+    repos = {"org/sne-cross-arch": HubRepo(encoder), "org/network": HubRepo({"model.safetensors": saved.read_bytes()})}
+    with HubServer(repos).running() as server:
+        settings = {"HF_ENDPOINT": server.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", FROM_THE_HUB, str(saved)],
+            env=os.environ | settings | {"HF_HOME": str(tmp_path / "home")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, done.stderr[-2000:]
+    remote, local = json.loads(done.stdout.strip().splitlines()[-1])
+    assert remote["score"] == pytest.approx(local["score"])
+    assert remote["score"] == pytest.approx(pipe(saved)["score"], abs=1e-6)
+    assert remote["checkpoint"]["commit"] == repos["org/network"].commit
