@@ -38,6 +38,10 @@ class LayerPositions(nn.Module):
         return code.to(dtype)
 
 
+def _set_to_set(config: SneConfig, kind: str, size: int) -> SetToSet:
+    return SetToSet(kind, size, depth=config.num_set_layers, heads=config.num_heads, inducing=config.num_inducing)
+
+
 class ChunkEncoder(nn.Module):
     """Gamma_a[Phi_2(PE(Phi_1(chunk)))]: chunks [n, c] -> codes [n, element_size] (paper, equation 3)."""
 
@@ -45,18 +49,19 @@ class ChunkEncoder(nn.Module):
         super().__init__()
         size = config.element_size
         self.slope = nn.Parameter(torch.empty(size))
-        # Trap 1: without the position of an element in its chunk, no permutation of any kind can change the code.
+        # Trap 1: without positions and without a neuron level, no permutation of any kind can change the code.
         rows = 1 if config.element_positions == "none" else config.chunk_size
         self.offset = nn.Parameter(torch.empty(rows, size))
         self.projection = Mlp(config.chunk_size, 2 * size, size) if config.element_positions == "projected" else None
-        options = {"depth": config.num_set_layers, "heads": config.num_heads, "inducing": config.num_inducing}
-        self.set_to_set1 = SetToSet(config.element_set_to_set, size, **options)
-        self.set_to_set2 = SetToSet(config.element_set_to_set, size, **options)
+        self.set_to_set1 = _set_to_set(config, config.element_set_to_set, size)
+        self.set_to_set2 = _set_to_set(config, config.element_set_to_set, size)
         self.set_to_vector = SetToVector(config.element_set_to_vector, size, heads=config.num_heads)
         self.pools_directly = self.set_to_set1.is_identity and config.element_set_to_vector == "mean"
 
     def forward(self, values: Tensor, lengths: Tensor, positions: Tensor) -> Tensor:
         """Values [n, c] of which the first ``lengths`` [n] count; positions [n, element_size] of their layers."""
+        # The paper embeds scalars by a linear map. With a ReLU each feature counts the weights beyond a threshold, so that
+        # already the mean over a chunk describes their distribution, and no attention inside a chunk is needed.
         elements = torch.addcmul(self.offset, values.unsqueeze(-1), self.slope).relu_()
         mask = torch.arange(values.shape[1], device=values.device) < lengths.unsqueeze(1)
         if self.pools_directly:
@@ -91,8 +96,7 @@ class LayerEncoder(nn.Module):
     def __init__(self, config: SneConfig) -> None:
         super().__init__()
         size = config.hidden_size
-        options = {"depth": config.num_set_layers, "heads": config.num_heads, "inducing": config.num_inducing}
-        self.set_to_set = SetToSet(config.layer_set_to_set, size, **options)
+        self.set_to_set = _set_to_set(config, config.layer_set_to_set, size)
         self.set_to_vector = SetToVector(config.layer_set_to_vector, size, heads=config.num_heads)
         self.features = Mlp(NUM_TENSOR_FEATURES, size, size) if config.tensor_features else None
         self.merge = Mlp(2 * size, 2 * size, size)
@@ -112,8 +116,7 @@ class NetworkEncoder(nn.Module):
     def __init__(self, config: SneConfig) -> None:
         super().__init__()
         size = config.hidden_size
-        options = {"depth": config.num_set_layers, "heads": config.num_heads, "inducing": config.num_inducing}
-        self.set_to_set = SetToSet(config.network_set_to_set, size, **options)
+        self.set_to_set = _set_to_set(config, config.network_set_to_set, size)
         self.set_to_vector = SetToVector(config.network_set_to_vector, size, heads=config.num_heads)
 
     def forward(self, layers: Tensor, networks: Sets) -> Tensor:
