@@ -60,8 +60,8 @@ class ChunkEncoder(nn.Module):
 
     def forward(self, values: Tensor, lengths: Tensor, positions: Tensor) -> Tensor:
         """Values [n, c] of which the first ``lengths`` [n] count; positions [n, element_size] of their layers."""
-        # The paper embeds scalars by a linear map. With a ReLU each feature counts the weights beyond a threshold, so that
-        # already the mean over a chunk describes their distribution, and no attention inside a chunk is needed.
+        # The paper embeds scalars by a linear map. With a ReLU each feature counts the weights beyond a threshold, so
+        # that already the mean over a chunk describes their distribution, without attention inside the chunk.
         elements = torch.addcmul(self.offset, values.unsqueeze(-1), self.slope).relu_()
         mask = torch.arange(values.shape[1], device=values.device) < lengths.unsqueeze(1)
         if self.pools_directly:
