@@ -44,7 +44,9 @@ def demo_command(
     results = _score([str(folder / f"{label['id']}.safetensors") for label in labels], notes)
     summary = summarise(labels, results)
     picture, record = output / "predicted_vs_measured.png", output / "results.json"
-    scatter_predictions(summary["points"], f"{len(summary['points'])} networks trained on {_DATA}", picture)
+    level, count = summary["interval"]["level"], len(summary["points"])
+    title = f"{count} checkpoints of networks trained on {_DATA}, {level:.0%} intervals"
+    scatter_predictions(summary["points"], title, picture)
     record.write_text(ascii_json({"system": system_info(), "data": _DATA, "seed": seed, **summary}) + "\n")
     print_report(summary, results_console())
     results_console().print(f"picture: {picture}\nresults: {record}", highlight=False, markup=False, soft_wrap=True)

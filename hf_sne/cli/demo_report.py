@@ -79,7 +79,7 @@ def _point_table(points: Sequence[Mapping[str, Any]]) -> Table:
     ranking = sorted(points, key=lambda point: -point["predicted"])
     shown = range(0, len(ranking), math.ceil(len(ranking) / _SHOWN))
     table = Table(
-        title=f"Predicted and measured test accuracy ({len(shown)} of {len(points)} checkpoints)",
+        title=f"Predicted and measured test accuracy ({len(shown)} of {len(points)} checkpoints, evenly by rank)",
         caption="a name ends in the training step; -shuffled: damaged on purpose after training",
     )
     table.add_column("#", justify="right")

@@ -19,9 +19,20 @@ def expand_folders(sources: Sequence[str], allow_pickle: bool) -> tuple[list[str
     for source in sources:
         files = _separate_checkpoints(Path(source), allow_pickle)
         if files:
-            notes.append(f"{visible(source)}: {len(files)} checkpoints, each scored on its own")
+            notes.append(
+                f"{visible(source)}: {len(files)} checkpoints, each scored on its own{_left_out(source, files)}"
+            )
         found += files or [source]
     return found, notes
+
+
+def _left_out(folder: str, files: Sequence[str]) -> str:
+    """What a note says of pickles beside safetensors files; empty where there is none."""
+    from hf_sne.weights.shards import PICKLE_SUFFIXES
+
+    pickles = [path.name for path in Path(folder).iterdir() if path.name.endswith(PICKLE_SUFFIXES)]
+    count = len(set(pickles) - {Path(file).name for file in files})
+    return f"; {count} pickle files beside them left out, name them to score them" if count else ""
 
 
 def _separate_checkpoints(folder: Path, allow_pickle: bool) -> list[str]:

@@ -216,7 +216,9 @@ class PickleRefusedError(CheckpointError):
     """A pickle file, which can run code, without the permission to read it."""
 
     rule = "pickle files are read on request only"
-    advice = "convert the file to safetensors, or pass allow_pickle=True to read it in a limited process"
+    advice = (
+        "convert the file to safetensors, or pass allow_pickle=True (--allow-pickle) to read it in a limited process"
+    )
 
 
 class PickleFormatError(CheckpointError):

@@ -60,3 +60,11 @@ def test_a_hostile_folder_name_is_escaped_in_the_note(tmp_path) -> None:
     (note,) = expand_folders([zoo], allow_pickle=False)[1]
     assert "\x1b" not in note
     assert "\\x1b[2J[bold]" in note
+
+
+def test_pickles_beside_safetensors_are_left_out_and_told(tmp_path):
+    for name in ("a.safetensors", "b.safetensors", "old.pt"):
+        (tmp_path / name).write_bytes(b"")
+    files, notes = expand_folders([str(tmp_path)], allow_pickle=True)
+    assert len(files) == 2
+    assert "1 pickle files beside them left out" in notes[0]
