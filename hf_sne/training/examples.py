@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import BatchFeature
 
@@ -34,6 +36,11 @@ class Example:
     flat: Tensor
     features: Tensor
     layout: Layout
+
+
+def accuracies(examples: Sequence[Example]) -> NDArray[np.float64]:
+    """Measured test accuracies, [n]."""
+    return np.array([example.entry.test_accuracy for example in examples], dtype=np.float64)
 
 
 class ExampleMaker:

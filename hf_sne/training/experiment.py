@@ -16,9 +16,10 @@ from hf_sne.evaluation.conformal import coverage
 from hf_sne.evaluation.splits import check_disjoint_runs, split_by_run
 from hf_sne.models.baselines.weight_statistics import WeightStatisticsRegressor, pooled_features
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
+from hf_sne.models.sne.calibration_sne import Assessment
 from hf_sne.training.calibrate import HeldOut, Outside, calibrate
 from hf_sne.training.config import TrainingConfig
-from hf_sne.training.examples import Example, ExampleMaker
+from hf_sne.training.examples import Example, ExampleMaker, accuracies
 from hf_sne.training.system_info import system_info
 from hf_sne.training.trainer import Progress, predict, train
 from hf_sne.zoo.read import read_zoo
@@ -139,14 +140,17 @@ def _calibrate(
 
 
 def _errors_outside(model: SneForPerformancePrediction, predicted: HeldOut) -> Outside:
-    with torch.no_grad():
-        assessment = model.calibration(torch.as_tensor(predicted.scores), torch.as_tensor(predicted.embeddings))
-    return Outside(predicted.residuals, assessment.in_distribution.numpy(), predicted.zoos)
+    return Outside(predicted.residuals, _assess(model, predicted).in_distribution.numpy(), predicted.zoos)
+
+
+@torch.no_grad()
+def _assess(model: SneForPerformancePrediction, predicted: HeldOut) -> Assessment:
+    return model.calibration(torch.as_tensor(predicted.scores), torch.as_tensor(predicted.embeddings))  # type: ignore[no-any-return]
 
 
 def _predict(model: SneForPerformancePrediction, maker: ExampleMaker, examples: list[Example]) -> HeldOut:
     scores, embeddings = predict(model, maker, examples)
-    return HeldOut(scores, embeddings, _targets(examples), [example.entry.zoo for example in examples])
+    return HeldOut(scores, embeddings, accuracies(examples), [example.entry.zoo for example in examples])
 
 
 def _compare(
@@ -158,10 +162,10 @@ def _compare(
     """SNE and the weight-statistics baseline on each test set; the baseline sees train and validation runs."""
     fitted = experiment.gather("train", trained_on) + experiment.gather("validation", trained_on)
     baseline = WeightStatisticsRegressor()
-    baseline.fit(_features(fitted), _targets(fitted), [example.entry.run for example in fitted])
+    baseline.fit(_features(fitted), accuracies(fitted), [example.entry.run for example in fitted])
     results = {}
     for zoo, examples in tests.items():
-        runs, targets = [example.entry.run for example in examples], _targets(examples)
+        runs, targets = [example.entry.run for example in examples], accuracies(examples)
         predicted = _predict(model, experiment.maker, examples)
         statistics = baseline.predict(_features(examples))
         results[zoo] = {
@@ -173,18 +177,13 @@ def _compare(
 
 def _interval_report(model: SneForPerformancePrediction, predicted: HeldOut) -> dict[str, Any]:
     """How often the interval covers the truth, and how much of the zoo counts as in distribution."""
-    with torch.no_grad():
-        assessment = model.calibration(torch.as_tensor(predicted.scores), torch.as_tensor(predicted.embeddings))
+    assessment = _assess(model, predicted)
     low, high = assessment.interval.double().numpy().T
     return {
         "interval_coverage": coverage(low, high, predicted.targets),
         "interval_width": float((high - low).mean()),
         "in_distribution": float(assessment.in_distribution.float().mean()),
     }
-
-
-def _targets(examples: Sequence[Example]) -> np.ndarray:
-    return np.array([example.entry.test_accuracy for example in examples])
 
 
 def _features(examples: Sequence[Example]) -> np.ndarray:

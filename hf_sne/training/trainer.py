@@ -19,7 +19,7 @@ from hf_sne.errors import UserError
 from hf_sne.evaluation.metrics import kendall_tau, mae
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction
 from hf_sne.training.config import TrainingConfig
-from hf_sne.training.examples import Example, ExampleMaker
+from hf_sne.training.examples import Example, ExampleMaker, accuracies
 from hf_sne.training.losses import training_loss
 from hf_sne.weights.symmetry import permute, permute_one_side
 
@@ -171,7 +171,7 @@ def predict_distributed(
 
 def _note_epoch(progress: Progress, loss: float, scores: np.ndarray, examples: Sequence[Example]) -> None:
     """Add the epoch to the history, and call it the best if its tau is."""
-    targets = np.array([example.entry.test_accuracy for example in examples])
+    targets = accuracies(examples)
     tau = kendall_tau(scores, targets)
     progress.history.append(
         {"epoch": progress.epoch, "loss": loss, "validation_tau": tau, "validation_mae": mae(scores, targets)}
