@@ -5,11 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from hf_sne.errors import UserError
+from hf_sne.zoo.atomic import atomic_file
 
 DIGITS = "digits"
+_TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,20 @@ def load_images(source: str) -> ImageData:
     if source == DIGITS:
         return _load_digits()
     from datasets import load_dataset
+    from datasets.exceptions import DatasetNotFoundError
 
-    splits = load_dataset(source)
+    try:
+        splits = load_dataset(source)
+    except (DatasetNotFoundError, FileNotFoundError, ConnectionError, ValueError) as error:
+        raise UserError(
+            f"{source}: no images ({error})", fix="name a local folder or a Hub data set that load_dataset reads"
+        ) from error
+    missing = {"train", "test"} - set(splits)
+    if missing:
+        raise UserError(
+            f"{source}: no split {' and '.join(sorted(missing))}, found {', '.join(splits)}",
+            fix="name a data set with a train and a test split",
+        )
     columns = splits["train"].column_names
     image = next((name for name in ("image", "img") if name in columns), None)
     if image is None or "label" not in columns:
@@ -49,6 +65,21 @@ def load_images(source: str) -> ImageData:
         rows = splits[split]
         arrays += [np.stack([np.asarray(picture) for picture in rows[image]]), np.asarray(rows["label"])]
     return _standardised(Path(source).name, *arrays)
+
+
+def save_images(data: ImageData, path: Path) -> None:
+    """Keep images in one file that :func:`open_images` maps into memory, shared by all processes."""
+    tensors = {name: getattr(data, name).contiguous() for name in _TENSORS}
+    with atomic_file(path) as part:
+        save_file(tensors, part, metadata={"name": data.name, "classes": str(data.classes)})
+
+
+def open_images(path: Path, device: str = "cpu") -> ImageData:
+    """The images that :func:`save_images` kept."""
+    with safe_open(path, framework="pt", device=device) as file:
+        about = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in _TENSORS}
+    return ImageData(name=about["name"], classes=int(about["classes"]), **tensors)
 
 
 def _load_digits() -> ImageData:

@@ -1,66 +1,179 @@
-"""A seeded draw of training runs: architecture and hyper-parameters of each network of a zoo."""
+"""A plan: a YAML search space of architectures and training, drawn with a seed into the runs of a zoo."""
 
-import math
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from hashlib import sha256
+from pathlib import Path
 from random import Random
 from typing import Any
 
+from hf_sne.errors import UserError
 from hf_sne.zoo.families import get_family
+from hf_sne.zoo.space import draw, expand_grids, merge
+from hf_sne.zoo.training_settings import TRAINING, TrainingSettings
+
+SPLITS = {"train": 0.7, "validation": 0.15, "test": 0.15}
+_FAMILY_FIELDS = ("runs", "runs_per_architecture", "architecture", "training")
+
+
+class PlanError(UserError):
+    """A plan breaks rules; the message names the field."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One network's whole life: what it is, how it is trained, which snapshots of it are kept."""
+    """One network's whole life: what it is and how it is trained.
 
-    run: str
+    Args:
+        id: ``{family}-{plan seed}-{index}``, unique in its zoo. The same plan on two data sets has runs of the same
+            id, twins in architecture, initialisation and hyper-parameters, which a split by run keeps together.
+        family: Name of the architecture family.
+        architecture: What the family's ``build`` takes.
+        seed: Of the initialisation, the choice and order of images, label noise, dropout and augmentation.
+        training: Its hyper-parameters.
+    """
+
+    id: str
     family: str
     architecture: dict[str, Any]
     seed: int
-    optimizer: str
-    learning_rate: float
-    weight_decay: float
-    batch_size: int
-    epochs: int
-    train_fraction: float
-    label_noise: float
-    snapshots: tuple[float, ...]
+    training: TrainingSettings
 
-    def as_row(self) -> dict[str, Any]:
-        """The run's settings under ``config.`` names, as the label table has them."""
-        settings = asdict(self)
-        for key in ("run", "family", "snapshots"):
-            settings.pop(key)
-        return {f"config.{key}": value for key, value in settings.items()}
+    def as_json(self) -> dict[str, Any]:
+        """The run as plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Run":
+        """The run that :meth:`as_json` wrote."""
+        return cls(**{**content, "training": TrainingSettings.from_json(content["training"])})
 
 
-def draw_runs(family: str, count: int, seed: int, max_epochs: int = 6) -> list[Run]:
-    """``count`` runs named ``{family}-{seed}-{index}``, spread widely on purpose from failures to good networks.
+@dataclass(frozen=True)
+class FamilyPlan:
+    """The runs of one family.
 
-    A run depends on what its name says and on ``max_epochs`` only: a longer plan begins with the shorter one, and the
-    same plan on two data sets has runs of the same name, twins in architecture, initialisation and hyper-parameters,
-    which a split by run keeps together.
+    Args:
+        runs: Networks; where the space has grids, networks of every grid point.
+        runs_per_architecture: So many runs in a row share a drawn architecture and can be trained as one population.
+        architecture: Fields of the family's search space to replace.
+        training: Fields of the plan's training space to replace.
     """
-    return [_draw_run(family, seed, index, max_epochs) for index in range(count)]
+
+    runs: int
+    runs_per_architecture: int = 1
+    architecture: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
 
 
-def _draw_run(family: str, seed: int, index: int, max_epochs: int) -> Run:
-    rng = Random(f"{family}/{seed}/{index}")
-    optimizer = rng.choice(["sgd", "adam", "adamw"])
-    low, high = (3e-3, 0.3) if optimizer == "sgd" else (2e-4, 2e-2)
-    snapshots = [rng.uniform(0.05, 0.6), 1.0]
-    if rng.random() < 0.1:
-        snapshots.insert(0, 0.0)
-    return Run(
-        run=f"{family}-{seed}-{index:05d}",
-        family=family,
-        architecture=get_family(family).draw(rng),
-        seed=rng.randrange(2**31),
-        optimizer=optimizer,
-        learning_rate=math.exp(rng.uniform(math.log(low), math.log(high))),
-        weight_decay=math.exp(rng.uniform(math.log(1e-6), math.log(1e-2))),
-        batch_size=rng.choice([32, 64, 128]),
-        epochs=rng.randint(1, max_epochs),
-        train_fraction=rng.choice([0.1, 0.3, 1.0, 1.0]),
-        label_noise=rng.choice([0.0, 0.0, 0.0, 0.1, 0.3]),
-        snapshots=tuple(snapshots),
-    )
+@dataclass(frozen=True)
+class Plan:
+    """What a zoo is made of.
+
+    Args:
+        data: ``digits``, a Hub data set id, or a local folder, as :func:`hf_sne.zoo.images.load_images` takes it.
+        families: Name of the family -> its runs.
+        seed: Of every draw.
+        training: Search space of the hyper-parameters, see :class:`~hf_sne.zoo.training_settings.TrainingSettings`.
+        splits: Share of the runs in each split.
+    """
+
+    data: str
+    families: dict[str, FamilyPlan]
+    seed: int = 0
+    training: dict[str, Any] = field(default_factory=dict)
+    splits: dict[str, float] = field(default_factory=lambda: dict(SPLITS))
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> "Plan":
+        """Read and check a file.
+
+        Raises:
+            PlanError: it is not a YAML mapping, or a field is unknown, missing or of the wrong type.
+        """
+        import yaml
+
+        try:
+            content = yaml.safe_load(path.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise PlanError(f"{path}: {error}", fix="name a readable YAML file, see recipes/zoos") from error
+        return cls.from_json(content, str(path))
+
+    @classmethod
+    def from_json(cls, content: Any, source: str = "plan") -> "Plan":
+        """A plan of plain JSON; ``source`` is named in errors.
+
+        Raises:
+            PlanError: a field is unknown, missing or of the wrong type.
+        """
+        known = [f.name for f in fields(cls)]
+        _check_fields(content, known, ("data", "families"), source)
+        families = {}
+        for name, part in _mapping(content["families"], f"{source}: families").items():
+            _check_fields(part, _FAMILY_FIELDS, ("runs",), f"{source}: families.{name}")
+            families[str(name)] = FamilyPlan(**part)
+        plan = cls(**{**content, "families": families})
+        plan.draw_runs()
+        return plan
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as plain JSON, defaults filled in."""
+        return asdict(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the runs of the plan and the images they are trained on."""
+        runs = [run.as_json() for run in self.draw_runs()]
+        return sha256(json.dumps([Path(self.data).name, self.splits, runs], sort_keys=True).encode()).hexdigest()
+
+    def draw_runs(self) -> list[Run]:
+        """Every run, family by family; a run depends on the seed, its index and the spaces of its family alone.
+
+        Raises:
+            PlanError: a search space breaks a rule.
+        """
+        return [run for name, part in self.families.items() for run in self._draw_family(name, part)]
+
+    def spaces(self, name: str) -> dict[str, Any]:
+        """The search spaces of a family's ``architecture`` and ``training`` with this plan's overrides."""
+        part = self.families[name]
+        training = merge(merge(TRAINING, self.training, "training"), part.training, f"families.{name}.training")
+        architecture = merge(get_family(name).space, part.architecture, f"families.{name}.architecture")
+        return {"architecture": architecture, "training": training}
+
+    def _draw_family(self, name: str, part: FamilyPlan) -> list[Run]:
+        for count in ("runs", "runs_per_architecture"):
+            value = getattr(part, count)
+            if not isinstance(value, int) or value < 1:
+                raise PlanError(f"families.{name}.{count} is {value!r}", fix="give a whole number of 1 or more")
+        points = expand_grids(self.spaces(name), name)
+        return [
+            self._draw_run(name, index, points[index % len(points)], part.runs_per_architecture)
+            for index in range(part.runs * len(points))
+        ]
+
+    def _draw_run(self, name: str, index: int, point: dict[str, Any], shared: int) -> Run:
+        rng = Random(f"{name}/{self.seed}/{index}")
+        group = Random(f"{name}/{self.seed}/architecture/{index // shared}")
+        return Run(
+            id=f"{name}-{self.seed}-{index:05d}",
+            family=name,
+            architecture=draw(point["architecture"], group, f"{name}.architecture"),
+            seed=rng.randrange(2**31),
+            training=TrainingSettings.from_json(draw(point["training"], rng, f"{name}.training")),
+        )
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        raise PlanError(f"{where} is {type(value).__name__} {value!r}, not a mapping", fix="see recipes/zoos")
+    return value
+
+
+def _check_fields(content: Any, known: Any, required: tuple[str, ...], where: str) -> None:
+    content = _mapping(content, where)
+    faults = [f"{name!r} is no field" for name in content if name not in known]
+    faults += [f"{name!r} is missing" for name in required if name not in content]
+    if faults:
+        raise PlanError(f"{where}: {'; '.join(faults)}", fix=f"known fields: {', '.join(known)}")

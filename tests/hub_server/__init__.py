@@ -1,5 +1,6 @@
-"""A read-only Hub on loopback for the unmodified Hub client: no package offers one."""
+"""A small Hub on loopback for the unmodified Hub clients: no package offers one."""
 
-from hub_server.server import HubRepo, HubServer
+from hub_server.repos import HubRepo
+from hub_server.server import HubServer
 
 __all__ = ["HubRepo", "HubServer"]

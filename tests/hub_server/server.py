@@ -1,49 +1,35 @@
-"""The part of the Hub's HTTP interface that reading a repository uses."""
+"""The Hub behind HTTP on loopback."""
 
-import json
-import re
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
+from socket import SHUT_RDWR, socket
+from threading import Lock, Thread
+from urllib.parse import parse_qs, unquote, urlsplit
+from weakref import WeakSet
 
-_INFO = re.compile(r"/api/models/([^/]+/[^/]+?)(?:/revision/(.+))?")
-_TREE = re.compile(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)")
-_RESOLVE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
+from hub_server.hub import Hub
+from hub_server.messages import Answer, Refusal, Request
+from hub_server.routes import find_route
 
-
-@dataclass
-class HubRepo:
-    """One model repository with a single commit on ``main``."""
-
-    files: dict[str, bytes]
-    refusal: tuple[int, str] | None = None  # status and X-Error-Code of every answer
-
-    @property
-    def commit(self) -> str:
-        """The commit's hash, which changes with the files."""
-        digest = sha1()
-        for name, content in sorted(self.files.items()):
-            digest.update(name.encode() + sha256(content).digest())
-        return digest.hexdigest()
+_CLIENT_SETTINGS = ("HF_", "HUGGING", "TRANSFORMERS_")
 
 
 @dataclass
-class HubServer:
-    """Repositories by id, and the requests that were made as ``"METHOD path"``."""
+class HubServer(Hub):
+    """A Hub that serves, and the requests that were made as ``"METHOD path"``."""
 
-    repos: dict[str, HubRepo] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
-    url: str = ""
 
     @contextmanager
     def running(self) -> Iterator["HubServer"]:
         """Serves on a free port of 127.0.0.1 until the block ends."""
-        handler = type("Handler", (_Handler,), {"hub": self})
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        handler = type("Handler", (_Handler,), {"hub": self, "one_at_a_time": Lock()})
+        with _Server(handler) as server:
             self.url = f"http://127.0.0.1:{server.server_port}"
             thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
@@ -53,82 +39,88 @@ class HubServer:
                 server.shutdown()
                 thread.join()
 
+    def client_environment(self, home: Path, token: str = "") -> dict[str, str]:
+        """The environment of a new process whose clients come here, with their caches under ``home``."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_CLIENT_SETTINGS)}
+        return inherited | {
+            "HF_ENDPOINT": self.url,
+            "HF_HOME": str(home),
+            "HF_TOKEN": token,
+            "HF_HUB_DISABLE_XET": "1",  # the clients upload by it unless told not to
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        }
+
+
+class _Server(ThreadingHTTPServer):
+    """Ends its connections with itself: a client that keeps one would be served on after the end."""
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        self._connections: WeakSet[socket] = WeakSet()
+        super().__init__(("127.0.0.1", 0), handler)
+
+    def process_request(self, request: socket, client_address: tuple[str, int]) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def server_close(self) -> None:
+        super().server_close()
+        for connection in list(self._connections):
+            with suppress(OSError):  # it is closed already
+                connection.shutdown(SHUT_RDWR)
+
+    def handle_error(self, request: socket, client_address: tuple[str, int]) -> None:
+        # A client that streams may leave before the end.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     hub: HubServer
+    one_at_a_time: Lock
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body waits for the acknowledgement of its headers otherwise
 
     def do_HEAD(self) -> None:
-        self._answer()
+        self._serve()
 
     def do_GET(self) -> None:
-        self._answer()
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
+
+    def do_PUT(self) -> None:
+        self._serve()
+
+    def do_DELETE(self) -> None:
+        self._serve()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
         """Nothing: the requests are in the server's list."""
 
-    def _answer(self) -> None:
-        path = unquote(urlsplit(self.path).path)
-        self.hub.requests.append(f"{self.command} {path}")
-        for pattern, answer in ((_RESOLVE, self._resolve), (_TREE, self._tree), (_INFO, self._info)):
-            match = pattern.fullmatch(path)
-            if match is not None:
-                return self._with_repo(match, answer)
-        return self._send(404, b"", {})
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        try:
+            # One at a time, so that a commit's check of its parent and its writing are one step.
+            with self.one_at_a_time:
+                answer = self._answer(body)
+        except Refusal as refusal:
+            answer = refusal.answer()
+        self._send(answer)
 
-    def _with_repo(self, match, answer) -> None:
-        repo_id, revision, *rest = match.groups()
-        repo = self.hub.repos.get(repo_id)
-        if repo is None:
-            self._refuse(404, "RepoNotFound")
-        elif repo.refusal is not None:
-            self._refuse(*repo.refusal)
-        elif revision not in (None, "main", repo.commit):
-            self._refuse(404, "RevisionNotFound")
-        else:
-            answer(repo_id, repo, *rest)
+    def _answer(self, body: bytes) -> Answer:
+        url = urlsplit(self.path)
+        self.hub.requests.append(f"{self.command} {unquote(url.path)}")
+        route, parts = find_route(self.command, url.path)
+        request = Request(url.path, parts, parse_qs(url.query), self.headers, body)
+        if route.writes:
+            self.hub.check_may_write(request)
+        return route.call(self.hub, request)
 
-    def _info(self, repo_id: str, repo: HubRepo) -> None:
-        siblings = [{"rfilename": name, "size": len(content)} for name, content in repo.files.items()]
-        self._send_json({"id": repo_id, "sha": repo.commit, "siblings": siblings, "tags": [], "private": False})
-
-    def _tree(self, _: str, repo: HubRepo) -> None:
-        self._send_json(
-            [
-                {"type": "file", "path": name, "size": len(content), "oid": _git_oid(content)}
-                for name, content in repo.files.items()
-            ]
-        )
-
-    def _resolve(self, _: str, repo: HubRepo, name: str) -> None:
-        commit = {"X-Repo-Commit": repo.commit}
-        content = repo.files.get(name)
-        if content is None:
-            self._refuse(404, "EntryNotFound", commit)
-            return
-        tags = {"ETag": f'"{_git_oid(content)}"', "X-Linked-Size": str(len(content)), "Accept-Ranges": "bytes"}
-        start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if start is None:
-            self._send(200, content, commit | tags)
-        else:
-            offset = int(start[1])
-            span = {"Content-Range": f"bytes {offset}-{len(content) - 1}/{len(content)}"}
-            self._send(206, content[offset:], commit | tags | span)
-
-    def _refuse(self, status: int, code: str, headers: dict[str, str] | None = None) -> None:
-        self._send(status, b"", {"X-Error-Code": code, **(headers or {})})
-
-    def _send_json(self, value: object) -> None:
-        self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
-
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in {**answer.headers, "Content-Length": str(len(answer.body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-
-def _git_oid(content: bytes) -> str:
-    return sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)

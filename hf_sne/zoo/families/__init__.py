@@ -1,15 +1,30 @@
-"""The architecture families a zoo can hold; a family is a function that draws one network."""
+"""The architecture families a zoo can hold; importing this package registers them."""
 
-from hf_sne.zoo.families import convolutional, fully_connected, residual
-from hf_sne.zoo.families.registry import FAMILIES, Family, build_network, get_family, register_family
+from hf_sne.zoo.families import cnn, mlp, model_zoos, resnet, small_cnn, vit
+from hf_sne.zoo.families.registry import (
+    FAMILIES,
+    Architecture,
+    Family,
+    Shape,
+    build_network,
+    empty_network,
+    get_family,
+    register_family,
+)
 
 __all__ = [
     "FAMILIES",
+    "Architecture",
     "Family",
+    "Shape",
     "build_network",
-    "convolutional",
-    "fully_connected",
+    "cnn",
+    "empty_network",
     "get_family",
+    "mlp",
+    "model_zoos",
     "register_family",
-    "residual",
+    "resnet",
+    "small_cnn",
+    "vit",
 ]

@@ -1,10 +1,10 @@
-"""Names of architecture families -> how to draw and build one of their networks."""
+"""Names of architecture families -> their search space and how to build one of their networks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
+import torch
 from torch import nn
 
 from hf_sne.errors import UserError
@@ -15,10 +15,19 @@ Architecture = dict[str, Any]
 
 @dataclass(frozen=True)
 class Family:
-    """One architecture family: ``draw`` picks an architecture (plain JSON), ``build`` makes the module of it."""
+    """One architecture family.
+
+    Args:
+        name: As plans name it.
+        space: Search space (:mod:`hf_sne.zoo.space`) of an architecture, which plans may narrow field by field.
+        build: Makes the module of an architecture drawn from the space, for images of a shape (channels, height,
+            width) and a number of classes. Modules that the population trainer knows:
+            :mod:`hf_sne.zoo.population.layers`; where the family has dropout, ``nn.Dropout`` of any rate, for the
+            rate is a setting of the run.
+    """
 
     name: str
-    draw: Callable[[Random], Architecture]
+    space: Mapping[str, Any]
     build: Callable[[Architecture, Shape, int], nn.Module]
 
 
@@ -40,6 +49,18 @@ def get_family(name: str) -> Family:
     return FAMILIES[name]
 
 
-def build_network(family: str, architecture: Architecture, shape: Shape, classes: int) -> nn.Module:
-    """A freshly initialised module of ``architecture`` for images of ``shape`` (channels, height, width)."""
-    return get_family(family).build(architecture, shape, classes)
+def build_network(
+    family: str, architecture: Architecture, shape: Shape, classes: int, *, dropout: float = 0.0
+) -> nn.Module:
+    """A module of ``architecture`` for images of ``shape`` (channels, height, width); torch's own initialisation."""
+    module = get_family(family).build(architecture, shape, classes)
+    for part in module.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = dropout
+    return module
+
+
+def empty_network(family: str, architecture: Architecture, shape: Shape, classes: int) -> nn.Module:
+    """The same module without memory behind its tensors, for their names and shapes."""
+    with torch.device("meta"):
+        return build_network(family, architecture, shape, classes)

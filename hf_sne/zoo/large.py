@@ -1,0 +1,48 @@
+"""Networks too large for a table's row: safetensors shards beside the tables, tensor by tensor."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hf_sne.zoo.atomic import atomic_file
+from hf_sne.zoo.manifest import FileRecord
+from hf_sne.zoo.schema import Rows
+
+# Above so many elements a row group of a few rows would not fit a reader's memory budget.
+LARGE_PARAMETERS = 2**22
+_SHARD_BYTES = 2**30
+
+
+def write_large(
+    folder: Path, table: str, rows: Rows, indices: Sequence[int], files: dict[str, FileRecord]
+) -> dict[int, str]:
+    """Write the networks of one table; row -> the shard that holds its tensors as ``{id}/{tensor name}``."""
+    stem = str(PurePosixPath("weights", *PurePosixPath(table).parts[1:]).with_suffix(""))
+    beside: dict[int, str] = {}
+    pending: list[int] = []
+    for row in indices:
+        pending.append(row)
+        if sum(_bytes(rows, member) for member in pending) >= _SHARD_BYTES or row == indices[-1]:
+            name = f"{stem}-{len(set(beside.values())):05d}.safetensors"
+            _write_shard(folder / name, rows, pending)
+            files[name] = FileRecord.of(folder / name)
+            beside |= dict.fromkeys(pending, name)
+            pending = []
+    return beside
+
+
+def _bytes(rows: Rows, row: int) -> int:
+    return 4 * rows.layouts[rows.labels[row]["arch"]].length
+
+
+def _write_shard(path: Path, rows: Rows, members: Sequence[int]) -> None:
+    tensors: dict[str, Tensor] = {}
+    for row in members:
+        label = rows.labels[row]
+        network = rows.layouts[label["arch"]].unflatten(torch.from_numpy(rows.vector(row)))
+        tensors |= {f"{label['id']}/{name}": value for name, value in network.items()}
+    with atomic_file(path) as part:
+        save_file(tensors, part)

@@ -1,0 +1,169 @@
+"""Make a zoo of a plan: train what is missing, unit by unit, then write the published form."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from hf_sne.errors import UserError
+from hf_sne.zoo.atomic import check_space, write_bytes
+from hf_sne.zoo.card import write_card
+from hf_sne.zoo.images import ImageData, load_images, save_images
+from hf_sne.zoo.manifest import MANIFEST, Manifest, ManifestError
+from hf_sne.zoo.plan import Plan, Run
+from hf_sne.zoo.schema import Layout, Rows
+from hf_sne.zoo.unit import Unit, UnitFile, group
+from hf_sne.zoo.workers import Backend
+from hf_sne.zoo.write import write_zoo
+
+# What is not yet a zoo; gone once the zoo is whole.
+_WORK = "work"
+_IMAGES = "images.safetensors"
+_UNITS = "units.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the making of a zoo has come: runs trained, of how many, and how many of them before this call."""
+
+    stage: str
+    done: int
+    total: int
+    resumed: int = 0
+
+
+def make_zoo(plan: Plan, folder: Path, backend: Backend, networks: int = 0) -> Iterator[Progress]:
+    """Make the zoo of ``plan`` in ``folder``; iterate to let it work, call it again to take it up.
+
+    Finished units are kept; a kill at any moment loses at most a minute's training of those in flight. The finished
+    zoo does not depend on how often that happened, nor on the number of workers.
+
+    Args:
+        plan: What to train.
+        folder: Of the zoo; nothing in it is overwritten that another plan made.
+        backend: Trains units: :class:`~hf_sne.zoo.workers.LocalWorkers` or :class:`~hf_sne.zoo.scale_out.RayWorkers`.
+        networks: Most networks of a population; 0: what suits the device.
+
+    Raises:
+        UserError: another plan's zoo is there, another process makes it, the disk is full, the images cannot be read.
+    """
+    runs = plan.draw_runs()
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / MANIFEST).exists():
+        _check_same(Manifest.read(folder).source.get("fingerprint"), plan, folder)
+        yield Progress("complete", len(runs), len(runs), len(runs))
+        return
+    work = folder / _WORK
+    work.mkdir(exist_ok=True)
+    try:
+        with FileLock(work / "lock", timeout=0):
+            yield from _train(plan, runs, folder, backend, networks)
+            yield from _write(plan, runs, folder)
+    except Timeout as error:
+        raise UserError(f"{folder}: another process is making this zoo", fix="wait for it, or stop it") from error
+    shutil.rmtree(work)
+
+
+def _train(plan: Plan, runs: list[Run], folder: Path, backend: Backend, networks: int) -> Iterator[Progress]:
+    work = folder / _WORK
+    units = _units(plan, runs, work, backend.device, networks)
+    done = [unit for unit in units if _path(work, unit).exists()]
+    resumed = count = sum(len(unit.runs) for unit in done)
+    yield Progress("reading images", count, len(runs), resumed)
+    missing = [unit for unit in units if unit not in done]
+    if not missing:
+        return
+    data = load_images(plan.data)
+    if not (work / _IMAGES).exists():
+        save_images(data, work / _IMAGES)
+    check_space(folder, 2 * sum(_bytes(unit, data) for unit in missing))
+    yield Progress("training", count, len(runs), resumed)
+    for unit, content in backend.train(missing, work / _IMAGES, work):
+        write_bytes(_path(work, unit), content)
+        _state(work, unit).unlink(missing_ok=True)
+        count += len(unit.runs)
+        yield Progress("training", count, len(runs), resumed)
+
+
+def _units(plan: Plan, runs: list[Run], work: Path, device: str, networks: int) -> list[Unit]:
+    """The units of the plan, as they were put together when its making began."""
+    path = work / _UNITS
+    if not path.exists():
+        content = [[run.id for run in unit.runs] for unit in group(runs, device, networks)]
+        write_bytes(path, json.dumps({"fingerprint": plan.fingerprint, "units": content}).encode())
+    try:
+        kept = json.loads(path.read_text())
+    except ValueError as error:
+        raise ManifestError(f"{path}: {error}", fix="delete the folder and make the zoo anew") from error
+    _check_same(kept["fingerprint"], plan, work.parent)
+    by_id = {run.id: run for run in runs}
+    return [Unit(f"{place:06d}", tuple(by_id[name] for name in unit)) for place, unit in enumerate(kept["units"])]
+
+
+def _check_same(fingerprint: str | None, plan: Plan, folder: Path) -> None:
+    if fingerprint != plan.fingerprint:
+        raise UserError(
+            f"{folder} was made with another plan or other images ({str(fingerprint)[:12]}, this plan has "
+            f"{plan.fingerprint[:12]})",
+            fix="give another folder, or the plan that the zoo was made with",
+        )
+
+
+def _path(work: Path, unit: Unit) -> Path:
+    return work / f"{unit.id}.safetensors"
+
+
+def _state(work: Path, unit: Unit) -> Path:
+    return work / f"{unit.id}.state"
+
+
+def _bytes(unit: Unit, data: ImageData) -> int:
+    """About what a unit's record takes."""
+    from hf_sne.zoo.families import empty_network
+
+    first = unit.runs[0]
+    module = empty_network(first.family, first.architecture, data.shape, data.classes)
+    size = sum(value.numel() for value in module.state_dict().values())
+    images = len(data.train_labels)
+    return sum(
+        4 * size * (len(run.training.checkpoint_steps(images)) + run.training.shuffled_twin) for run in unit.runs
+    )
+
+
+def _write(plan: Plan, runs: list[Run], folder: Path) -> Iterator[Progress]:
+    """The published form of all finished units."""
+    work = folder / _WORK
+    paths = sorted(work.glob("*.safetensors"))
+    files = [UnitFile(path) for path in paths if path.name != _IMAGES]
+    places = [(file, row) for file in files for row in range(len(file.labels))]
+    rows = Rows(
+        [file.labels[row] for file, row in places],
+        lambda index: places[index][0].vector(places[index][1]),
+        _layouts(runs, files, work),
+    )
+    source = {"plan": plan.as_json(), "fingerprint": plan.fingerprint}
+    written = 0
+    for count in write_zoo(folder, rows, source, plan.splits, plan.seed):
+        written += count
+        yield Progress("writing", written, len(places))
+    write_card(folder)
+
+
+def _layouts(runs: list[Run], files: list[UnitFile], work: Path) -> dict[str, Layout]:
+    from hf_sne.zoo.families import empty_network
+    from hf_sne.zoo.images import open_images
+
+    data = open_images(work / _IMAGES)
+    by_id = {run.id: run for run in runs}
+    layouts: dict[str, Layout] = {}
+    for file in files:
+        arch = file.labels[0]["arch"]
+        if arch not in layouts:
+            run = by_id[file.labels[0]["run"]]
+            module = empty_network(run.family, run.architecture, data.shape, data.classes)
+            layouts[arch] = Layout.of(module.state_dict())
+    return layouts

@@ -1,0 +1,88 @@
+"""Optimisers over a population's weights [networks, parameters], each network with its own rate and decay.
+
+The updates are those of ``torch.optim`` with its default settings (momentum 0.9 for ``momentum``).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+_BETAS = (0.9, 0.999)
+_EPS = 1e-8
+_MOMENTUM = 0.9
+_RMSPROP_DECAY = 0.99
+
+
+@dataclass
+class Optimizer:
+    """One optimiser of a whole population.
+
+    Args:
+        kind: A name of :data:`OPTIMIZERS`.
+        learning_rate: [networks, 1].
+        weight_decay: [networks, 1].
+        steps: Steps taken.
+        state: What the update remembers, each [networks, parameters].
+    """
+
+    kind: str
+    learning_rate: Tensor
+    weight_decay: Tensor
+    steps: int = 0
+    state: dict[str, Tensor] = field(default_factory=dict)
+
+    @torch.no_grad()
+    def step(self, weights: Tensor, gradients: Tensor) -> None:
+        """Move ``weights`` in place; ``gradients`` is used up."""
+        self.steps += 1
+        if self.kind == "adamw":
+            weights.mul_(1 - self.learning_rate * self.weight_decay)
+        elif self.weight_decay.any():
+            gradients.addcmul_(weights, self.weight_decay)
+        weights.sub_(_UPDATES[self.kind](self, gradients).mul_(self.learning_rate))
+
+    def keep(self, networks: Tensor) -> None:
+        """Forget all networks but those at these places."""
+        self.learning_rate, self.weight_decay = self.learning_rate[networks], self.weight_decay[networks]
+        self.state = {name: value[networks] for name, value in self.state.items()}
+
+    def remembered(self, name: str, like: Tensor) -> Tensor:
+        """A tensor of the state, zeros at first."""
+        if name not in self.state:
+            self.state[name] = torch.zeros_like(like)
+        return self.state[name]
+
+
+def _sgd(_: Optimizer, gradients: Tensor) -> Tensor:
+    return gradients
+
+
+def _momentum(optimizer: Optimizer, gradients: Tensor) -> Tensor:
+    return optimizer.remembered("velocity", gradients).mul_(_MOMENTUM).add_(gradients).clone()
+
+
+def _adam(optimizer: Optimizer, gradients: Tensor) -> Tensor:
+    first, second = (optimizer.remembered(name, gradients) for name in ("first_moment", "second_moment"))
+    first.lerp_(gradients, 1 - _BETAS[0])
+    second.mul_(_BETAS[1]).addcmul_(gradients, gradients, value=1 - _BETAS[1])
+    corrections = [1 - beta**optimizer.steps for beta in _BETAS]
+    root = torch.sqrt(second, out=gradients).div_(corrections[1] ** 0.5).add_(_EPS)
+    return torch.div(first, root, out=gradients).div_(corrections[0])
+
+
+def _rmsprop(optimizer: Optimizer, gradients: Tensor) -> Tensor:
+    squares = optimizer.remembered("mean_square", gradients)
+    squares.mul_(_RMSPROP_DECAY).addcmul_(gradients, gradients, value=1 - _RMSPROP_DECAY)
+    return gradients.div_(squares.sqrt().add_(_EPS))
+
+
+_UPDATES: dict[str, Callable[[Optimizer, Tensor], Tensor]] = {
+    "sgd": _sgd,
+    "momentum": _momentum,
+    "adam": _adam,
+    "adamw": _adam,
+    "rmsprop": _rmsprop,
+}
+OPTIMIZERS = tuple(_UPDATES)

@@ -1,0 +1,189 @@
+"""A unit of work: a few runs that are trained as one population and recorded in one file, whole or not at all."""
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from hf_sne.zoo.atomic import write_bytes
+from hf_sne.zoo.families import empty_network
+from hf_sne.zoo.images import ImageData
+from hf_sne.zoo.plan import Run
+from hf_sne.zoo.population.batches import RunImages, generator_of, images_last
+from hf_sne.zoo.population.train import Population, Snapshot, evaluate
+from hf_sne.zoo.schema import HYPERPARAMETERS, WEIGHTS, Labels, Layout, Vector
+
+# How long a killed process may have worked in vain, at most.
+_STATE_SECONDS = 60.0
+# Images of its own training set that a network is measured on.
+_MEASURED_TRAINING_IMAGES = 2000
+# CPU: so many images in a step of the whole population keep a core's cache warm (recipes/benchmark/zoo.py).
+_CPU_IMAGES = 256
+_CPU_NETWORKS = 32
+_GPU_NETWORKS = 512
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Runs of one architecture, batch size, optimiser and augmentation."""
+
+    id: str
+    runs: tuple[Run, ...]
+
+
+def group(runs: Sequence[Run], device: str, networks: int = 0) -> list[Unit]:
+    """Runs as units, of at most ``networks`` runs; 0: as many as suit the device."""
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        settings = run.training
+        key = [run.family, run.architecture, settings.batch_size, settings.optimizer, settings.augmentation]
+        alike.setdefault(json.dumps(key, sort_keys=True), []).append(run)
+    groups = []
+    for members in alike.values():
+        size = networks or _size(device, members[0].training.batch_size)
+        # Runs of similar length together, so that few go on alone.
+        members.sort(key=lambda run: (run.training.epochs * run.training.train_fraction, run.id))
+        groups += [tuple(members[start : start + size]) for start in range(0, len(members), size)]
+    return [Unit(f"{index:06d}", members) for index, members in enumerate(groups)]
+
+
+def _size(device: str, batch_size: int) -> int:
+    return min(_CPU_NETWORKS, max(1, _CPU_IMAGES // batch_size)) if device == "cpu" else _GPU_NETWORKS
+
+
+class UnitFile:
+    """The record of a finished unit: label rows and weights, in one safetensors file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = safe_open(path, framework="np")
+        self.labels: list[Labels] = json.loads(self._file.metadata()["labels"])
+
+    def vector(self, row: int) -> Vector:
+        """Weights of one row."""
+        vector: Vector = self._file.get_slice(WEIGHTS)[row]
+        return vector
+
+
+def train_unit(unit: Unit, data: ImageData, state: Path | None = None) -> bytes:
+    """Train and measure the runs of a unit; the content of its :class:`UnitFile`.
+
+    ``state`` is where the training leaves word of itself every minute, to be taken up again after a kill.
+    """
+    return _Training(unit, data, state).run()
+
+
+class _Training:
+    def __init__(self, unit: Unit, data: ImageData, state: Path | None) -> None:
+        self._data, self._state, self._kept_at = data, state, time.monotonic()
+        self._population = Population(unit.runs, data)
+        self._images = {run.id: images for run, images in zip(unit.runs, self._population.images, strict=True)}
+        first = unit.runs[0]
+        module = empty_network(first.family, first.architecture, data.shape, data.classes)
+        self._module = module
+        self._layout = Layout.of(module.state_dict())
+        self._labels: list[Labels] = []
+        self._vectors: list[Vector] = []
+        if state is not None and state.exists():
+            self._take_up(state)
+
+    def run(self) -> bytes:
+        for snapshots in self._population.train():
+            self._record(snapshots)
+            if self._state is not None and time.monotonic() - self._kept_at > _STATE_SECONDS:
+                write_bytes(self._state, self._pack(self._population.state()))
+                self._kept_at = time.monotonic()
+        return self._pack({})
+
+    def _pack(self, tensors: dict[str, Tensor]) -> bytes:
+        rows = np.stack(self._vectors) if self._vectors else np.zeros((0, self._layout.length), np.float32)
+        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        return safetensors.torch.save(
+            {WEIGHTS: torch.from_numpy(rows), **{f"state.{name}": value for name, value in tensors.items()}},
+            metadata={"labels": json.dumps(self._labels)},
+        )
+
+    def _take_up(self, path: Path) -> None:
+        with safe_open(path, framework="pt") as file:
+            self._labels = json.loads(file.metadata()["labels"])
+            self._vectors = list(file.get_tensor(WEIGHTS).numpy())
+            names = [name for name in file.keys() if name.startswith("state.")]  # noqa: SIM118
+            self._population.restore({name.removeprefix("state."): file.get_tensor(name) for name in names})
+
+    def _record(self, snapshots: Sequence[Snapshot]) -> None:
+        """Measure and keep some networks, and the damaged twins that their runs ask for."""
+        if not snapshots:
+            return
+        self._measure(snapshots, "none")
+        last = [s for s in snapshots if s.run.training.shuffled_twin and s.step == self._steps(s.run)]
+        twins = [twin for snapshot in last if (twin := shuffled(snapshot, self._module)) is not None]
+        if twins:
+            self._measure(twins, "shuffled")
+
+    def _steps(self, run: Run) -> int:
+        return run.training.steps(len(self._images[run.id]))
+
+    def _measure(self, snapshots: Sequence[Snapshot], damage: str) -> None:
+        data, network = self._data, self._population.network
+        tensors = {name: torch.stack([s.tensors[name] for s in snapshots]) for name in snapshots[0].tensors}
+        tests = evaluate(network, tensors, images_last(data.test_images.unsqueeze(0)), data.test_labels.unsqueeze(0))
+        trainings = [self._on_training_images(snapshot) for snapshot in snapshots]
+        for snapshot, training, *test in zip(snapshots, trainings, *(values.tolist() for values in tests), strict=True):
+            self._vectors.append(self._layout.flatten(snapshot.tensors))
+            self._labels.append(self._label(snapshot, damage, training, test))
+
+    def _on_training_images(self, snapshot: Snapshot) -> list[float]:
+        """Loss and accuracy on images the run is trained on, with the labels it is trained on."""
+        images: RunImages = self._images[snapshot.run.id]
+        chosen, labels = images.chosen[:_MEASURED_TRAINING_IMAGES], images.labels[:_MEASURED_TRAINING_IMAGES]
+        device = self._data.train_images.device
+        pictures = images_last(self._data.train_images[chosen.to(device)].unsqueeze(0))
+        tensors = {name: value.unsqueeze(0) for name, value in snapshot.tensors.items()}
+        measured = evaluate(self._population.network, tensors, pictures, labels.to(device).unsqueeze(0))
+        return [float(values) for values in measured]
+
+    def _label(self, snapshot: Snapshot, damage: str, training: list[float], test: Iterable[float]) -> Labels:
+        (train_loss, train_accuracy), (test_loss, test_accuracy), run = training, test, snapshot.run
+        settings = asdict(run.training) | {"seed": run.seed, "activation": run.architecture.get("activation")}
+        return {
+            "id": f"{run.id}-{snapshot.step:06d}{'' if damage == 'none' else '-' + damage}",
+            "run": run.id,
+            "family": run.family,
+            "arch": self._layout.arch,
+            "data": self._data.name,
+            "step": snapshot.step,
+            "epoch": snapshot.epoch,
+            "damage": damage,
+            "diverged": not all(bool(value.isfinite().all()) for value in snapshot.tensors.values()),
+            "parameters": self._layout.parameters,
+            "train_loss": train_loss,
+            "train_accuracy": train_accuracy,
+            "test_loss": test_loss,
+            "test_accuracy": test_accuracy,
+            "generalization_gap": train_accuracy - test_accuracy,
+            **{name: settings[name] for name in HYPERPARAMETERS},
+            "architecture": json.dumps(run.architecture, sort_keys=True),
+        }
+
+
+@torch.no_grad()
+def shuffled(snapshot: Snapshot, module: nn.Module) -> Snapshot | None:
+    """The network with the inputs of one layer shuffled, the layer before left as it was; None if it has one layer.
+
+    That breaks the function and leaves every tensor's statistics as they were.
+    """
+    generator = generator_of(snapshot.run.seed, "shuffled")
+    dense = [name for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]
+    if len(dense) < 2:
+        return None
+    name = f"{dense[int(torch.randint(1, len(dense), (), generator=generator))]}.weight"
+    weight = snapshot.tensors[name]
+    order = torch.randperm(weight.shape[1], generator=generator).to(weight.device)
+    return Snapshot(snapshot.run, snapshot.step, snapshot.epoch, {**snapshot.tensors, name: weight[:, order]})

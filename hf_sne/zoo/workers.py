@@ -1,0 +1,108 @@
+"""Trains units on this machine: one process a CPU core, or the GPU in this process."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Protocol
+
+from hf_sne.errors import UserError
+from hf_sne.zoo.images import ImageData, open_images
+from hf_sne.zoo.unit import Unit, train_unit
+
+
+class Backend(Protocol):
+    """Something that trains units; ``device`` is torch's name of where."""
+
+    device: str
+
+    def train(self, units: Sequence[Unit], images: Path, state: Path) -> Iterator[tuple[Unit, bytes]]:
+        """Each unit as it is done, with its record.
+
+        Args:
+            units: What to train.
+            images: What :func:`hf_sne.zoo.images.open_images` reads.
+            state: Folder in which a unit in training may leave word of itself as ``{unit.id}.state``.
+        """
+        ...
+
+
+class LocalWorkers:
+    """``workers`` processes with one thread each on the CPU; on a GPU, this process alone."""
+
+    def __init__(self, workers: int, device: str = "cpu") -> None:
+        self.device = device
+        self._workers = workers
+
+    def train(self, units: Sequence[Unit], images: Path, state: Path) -> Iterator[tuple[Unit, bytes]]:
+        """Each unit as it is done, with its record."""
+        if self.device != "cpu":
+            data = open_images(images, self.device)
+            for unit in units:
+                yield unit, train_unit(unit, data, state / f"{unit.id}.state")
+            return
+        pool = ProcessPoolExecutor(
+            min(self._workers, len(units)), get_context("spawn"), initializer=_start, initargs=(images,)
+        )
+        try:
+            futures: dict[Future[bytes], Unit] = {pool.submit(_train, unit, state): unit for unit in units}
+            for future in as_completed(futures):
+                # Dropped here, so that finished records do not pile up in memory.
+                yield futures.pop(future), future.result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a training process was killed, likely for want of memory",
+                fix="run again, with fewer workers or smaller populations: finished work is kept",
+            ) from error
+        finally:
+            # A caller that stops early waits for nothing but the units in flight.
+            pool.shutdown(cancel_futures=True)
+
+
+_data: ImageData | None = None
+
+
+def _start(images: Path) -> None:
+    """Set up a training process."""
+    global _data
+    import torch
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    _data = open_images(images)
+
+
+def _train(unit: Unit, state: Path) -> bytes:
+    assert _data is not None
+    return train_unit(unit, _data, state / f"{unit.id}.state")
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed would train on, and wait for work for ever."""
+    import os
+
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep freed memory, where it is glibc.
+
+    Otherwise every large activation is mapped anew and zeroed by the kernel page by page, a third of the time of a
+    training step (measured: recipes/benchmark/zoo.py).
+    """
+    import ctypes
+    import sys
+
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        trim_threshold, mmap_threshold = -1, -3
+        libc.mallopt(mmap_threshold, 32 * 2**20)
+        libc.mallopt(trim_threshold, 2**30)
