@@ -15,12 +15,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(scope="session")
 def digit_zoos(tmp_path_factory):
     """Two small zoos trained for real on scikit-learn's digits."""
-    from hf_sne.zoo.plan import draw_runs
-    from hf_sne.zoo.populate import populate, write_labels
+    from hf_sne.zoo.make import make_zoo
+    from hf_sne.zoo.plan import Plan
+    from hf_sne.zoo.workers import LocalWorkers
 
     root = tmp_path_factory.mktemp("zoos")
+    training = {
+        "learning_rate": {"log_uniform": [3e-4, 3e-2]},
+        "batch_size": 32,
+        "epochs": {"integers": [1, 20]},
+        "checkpoints": [{"uniform": [0.05, 0.6]}, 1.0],
+        "shuffled_twin": True,
+    }
     for family in ("mlp", "cnn"):
-        folder = root / f"digits-{family}"
-        list(populate(draw_runs(family, 20, seed=1, max_epochs=20), "digits", folder, workers=2))
-        write_labels(folder)
+        plan = Plan.from_json({"data": "digits", "seed": 1, "families": {family: {"runs": 20}}, "training": training})
+        list(make_zoo(plan, root / f"digits-{family}", LocalWorkers(2)))
     return root

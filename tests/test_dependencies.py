@@ -16,6 +16,7 @@ LEVELS = {
     "errors": 0,
     "limits": 0,
     "escape": 0,
+    "optional": 0,
     "weights": 1,
     "models": 2,
     "zoo": 3,

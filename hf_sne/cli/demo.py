@@ -10,15 +10,34 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hf_sne.cli.console import notes_console, results_console
 from hf_sne.cli.encoder import load_encoder
+from hf_sne.cli.progress import show_progress
 from hf_sne.escape import ascii_json
+from hf_sne.optional import require
 
 if TYPE_CHECKING:
-    from hf_sne.zoo.plan import Run
+    from torch import Tensor
+
+    from hf_sne.zoo.plan import Plan
+
+    Network = tuple[dict[str, Any], dict[str, Tensor]]
 
 _DATA = "digits"
 _WORKERS = 2
-# The digits are 1,078 training images: an epoch is a fraction of a second.
-_MAX_EPOCHS = 30
+_FAMILIES = ("cnn", "mlp", "resnet")
+# Spread widely on purpose, from failures to good networks. The digits are 1,078 training images: an epoch is a fraction
+# of a second.
+_TRAINING = {
+    "optimizer": {"choice": ["momentum", "adam", "adamw"]},
+    "learning_rate": {"log_uniform": [3e-4, 3e-2]},
+    "weight_decay": {"log_uniform": [1e-6, 1e-2]},
+    "dropout": {"choice": [0.0, 0.0, 0.3]},
+    "batch_size": {"choice": [32, 64]},
+    "epochs": {"integers": [1, 30]},
+    "train_fraction": {"choice": [0.1, 0.3, 1.0, 1.0]},
+    "label_noise": {"choice": [0.0, 0.0, 0.0, 0.1, 0.3]},
+    "checkpoints": [{"uniform": [0.05, 0.6]}, 1.0],
+    "shuffled_twin": True,
+}
 
 _T = TypeVar("_T")
 
@@ -34,15 +53,14 @@ def demo_command(
     the built-in encoder, which never saw these images. A second call with the same settings reuses the networks.
     """
     from hf_sne.cli.demo_report import print_report, summarise
-    from hf_sne.pipelines.plots import require_matplotlib, scatter_predictions
+    from hf_sne.pipelines.plots import scatter_predictions
     from hf_sne.training.system_info import system_info
 
-    require_matplotlib()
+    require("matplotlib", "the picture", "plot")
     notes = notes_console()
-    folder = output / "networks"
-    labels = _train(_plan(networks, seed), folder, notes)
-    results = _score([str(folder / f"{label['id']}.safetensors") for label in labels], notes)
-    summary = summarise(labels, results)
+    trained = _train(_plan(networks, seed), output / "zoo", notes)
+    results = _score(trained, notes)
+    summary = summarise([labels for labels, _ in trained], results)
     picture, record = output / "predicted_vs_measured.png", output / "results.json"
     level, count = summary["interval"]["level"], len(summary["points"])
     title = f"{count} checkpoints of networks trained on {_DATA}, {level:.0%} intervals"
@@ -52,32 +70,36 @@ def demo_command(
     results_console().print(f"picture: {picture}\nresults: {record}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _plan(networks: int, seed: int) -> "list[Run]":
-    """``networks`` runs, as evenly as can be over the families there are."""
-    from hf_sne.zoo.families import FAMILIES
-    from hf_sne.zoo.plan import draw_runs
+def _plan(networks: int, seed: int) -> "Plan":
+    """``networks`` runs, as evenly as can be over the families."""
+    from hf_sne.zoo.plan import Plan
 
-    families = sorted(FAMILIES)
-    runs: list[Run] = []
-    for place, family in enumerate(families):
-        share = len(range(place, networks, len(families)))
-        runs += draw_runs(family, share, seed, max_epochs=_MAX_EPOCHS)
-    return runs
-
-
-def _train(runs: "Sequence[Run]", folder: Path, notes: Console) -> list[dict[str, Any]]:
-    """The label row of every checkpoint of the runs, ordered by id."""
-    from hf_sne.zoo.populate import populate
-
-    families = ", ".join(sorted({run.family for run in runs}))
-    notes.print(f"Training {len(runs)} networks ({families}) on {_DATA}, {_WORKERS} at a time", highlight=False)
-    done = _with_progress(populate(runs, _DATA, folder, _WORKERS), len(runs), "Training", notes)
-    return sorted((label for labels in done for label in labels), key=lambda label: str(label["id"]))
+    shares = {family: len(range(place, networks, len(_FAMILIES))) for place, family in enumerate(_FAMILIES)}
+    families = {family: {"runs": share} for family, share in shares.items()}
+    splits = {"demo": 1.0}
+    return Plan.from_json(
+        {"data": _DATA, "seed": seed, "families": families, "training": _TRAINING, "splits": splits}, "demo"
+    )
 
 
-def _score(paths: Sequence[str], notes: Console) -> list[Any]:
-    notes.print(f"Scoring {len(paths)} checkpoints of them from the weights alone", highlight=False)
-    return list(_with_progress(load_encoder().iterate(paths), len(paths), "Scoring", notes))
+def _train(plan: "Plan", folder: Path, notes: Console) -> "list[Network]":
+    """Every checkpoint of the plan, ordered by id."""
+    from hf_sne.zoo.make import make_zoo
+    from hf_sne.zoo.read import read_networks
+    from hf_sne.zoo.workers import LocalWorkers
+
+    families = ", ".join(plan.families)
+    runs = sum(part.runs for part in plan.families.values())
+    notes.print(f"Training {runs} networks ({families}) on {_DATA}, {_WORKERS} at a time", highlight=False)
+    show_progress(make_zoo(plan, folder, LocalWorkers(_WORKERS)), "zoo")
+    networks = [(labels, tensors) for labels, tensors, _ in read_networks(folder)]
+    return sorted(networks, key=lambda network: str(network[0]["id"]))
+
+
+def _score(networks: "Sequence[Network]", notes: Console) -> list[Any]:
+    notes.print(f"Scoring {len(networks)} checkpoints of them from the weights alone", highlight=False)
+    sources = [tensors for _, tensors in networks]
+    return list(_with_progress(load_encoder().iterate(sources), len(sources), "Scoring", notes))
 
 
 def _with_progress(items: Iterable[_T], total: int, title: str, notes: Console) -> Iterator[_T]:

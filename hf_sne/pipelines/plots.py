@@ -1,11 +1,10 @@
 """Figures of predictions, drawn without a display."""
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_sne.errors import UserError
+from hf_sne.optional import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,19 +13,13 @@ if TYPE_CHECKING:
 _STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
 
 
-def require_matplotlib() -> None:
-    """Raise UserError where matplotlib is not installed; for a caller with long work to do before it draws."""
-    if find_spec("matplotlib") is None:
-        raise UserError("drawing needs matplotlib, which is not installed", fix="pip install 'hf-sne[plot]'")
-
-
 def scatter_predictions(points: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
     """Predicted against measured accuracy, as a PNG: a colour a family, interval bars, hollow where damaged.
 
     A point has ``family``, ``damage`` ("none" or its kind), and the accuracies ``measured``, ``predicted``, ``low``
     and ``high`` in [0, 1].
     """
-    require_matplotlib()
+    require("matplotlib", "drawing", "plot")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 7.0), layout="constrained")

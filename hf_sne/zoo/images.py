@@ -1,6 +1,6 @@
 """Labelled images as tensors: a Hub data set id, a local folder in the Hub's schema, or scikit-learn's digits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,10 @@ class ImageData:
         """Channels, height, width."""
         channels, height, width = self.train_images.shape[1:]
         return int(channels), int(height), int(width)
+
+    def to(self, device: str) -> "ImageData":
+        """The same on a device."""
+        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
 
 def load_images(source: str) -> ImageData:

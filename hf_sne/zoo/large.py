@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import torch
+from huggingface_hub import hf_hub_download
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from hf_sne.zoo.atomic import atomic_file
 from hf_sne.zoo.manifest import FileRecord
-from hf_sne.zoo.schema import Rows
+from hf_sne.zoo.schema import Layout, Rows
 
 # Above so many elements a row group of a few rows would not fit a reader's memory budget.
 LARGE_PARAMETERS = 2**22
@@ -46,3 +48,12 @@ def _write_shard(path: Path, rows: Rows, members: Sequence[int]) -> None:
         tensors |= {f"{label['id']}/{name}": value for name, value in network.items()}
     with atomic_file(path) as part:
         save_file(tensors, part)
+
+
+def open_large(source: str, revision: str | None, name: str, network: str, layout: Layout) -> Tensor:
+    """Weights [elements] of one network in a shard of a local zoo folder or of one on the Hub."""
+    path = Path(source) / name
+    if not Path(source).is_dir():
+        path = Path(hf_hub_download(source, name, repo_type="dataset", revision=revision))
+    with safe_open(path, framework="pt") as file:
+        return torch.cat([file.get_tensor(f"{network}/{place.name}").flatten() for place in layout.tensors])

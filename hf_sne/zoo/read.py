@@ -1,57 +1,64 @@
-"""Read a zoo folder of any known layout into labelled networks."""
+"""Read a zoo of any known form into labelled networks."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+import torch
+from torch import Tensor
 
 from hf_sne.errors import UserError
 from hf_sne.weights import open_checkpoint
-from hf_sne.zoo.adapters.small_cnn_zoo import is_small_cnn_zoo, read_small_cnn_zoo
+from hf_sne.zoo.adapters import read_rows
 from hf_sne.zoo.entries import ZooEntry
+from hf_sne.zoo.manifest import MANIFEST
+from hf_sne.zoo.schema import Layout
+from hf_sne.zoo.stream import ZooStream, splits_of
 
 
-def read_zoo(folder: str | Path) -> list[ZooEntry]:
+def read_zoo(source: str | Path) -> list[ZooEntry]:
     """All networks of a zoo with a finite accuracy and finite weights.
 
-    Two layouts: rows of weights (:mod:`hf_sne.zoo.adapters.small_cnn_zoo`), and a folder of safetensors files with one
-    CSV table of labels (columns ``id``, the file's name without its ending, and ``test_accuracy``; optional ``run``).
+    Args:
+        source: A zoo folder of this package, its Hub id (streamed), or a folder in a layout that
+            :mod:`hf_sne.zoo.adapters` knows.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such zoo folder", fix="name a folder that holds a zoo")
-    entries = read_small_cnn_zoo(folder) if is_small_cnn_zoo(folder) else _read_labelled_folder(folder)
+    name = Path(source).name
+    entries = (_entry(name, *network) for network in read_networks(source))
     return [entry for entry in entries if 0.0 <= entry.test_accuracy <= 1.0 and _is_finite(entry)]
+
+
+def read_networks(source: str | Path) -> Iterator[tuple[dict[str, Any], dict[str, Tensor], Layout]]:
+    """Labels, state dict and layout of every row of a zoo that :func:`read_zoo` reads, all splits, one after another."""
+    source, folder = str(source), Path(source)
+    if folder.is_dir() and not (folder / MANIFEST).exists():
+        rows = read_rows(folder)
+        for place, labels in enumerate(rows.labels):
+            layout = rows.layouts[labels["arch"]]
+            yield labels, layout.unflatten(torch.from_numpy(rows.vector(place).copy())), layout
+        return
+    if not folder.is_dir() and source.count("/") != 1:
+        raise UserError(f"{source}: no such zoo folder", fix="name a folder that holds a zoo, or a Hub id")
+    for split in splits_of(source):
+        stream = ZooStream(source, split=split)
+        for batch in stream:
+            for labels, tensors in batch.networks():
+                yield labels, tensors, stream.layouts[labels["arch"]]
+
+
+def _entry(zoo: str, labels: dict[str, Any], tensors: dict[str, Tensor], layout: Layout) -> ZooEntry:
+    return ZooEntry(
+        id=str(labels["id"]),
+        run=str(labels["run"]),
+        zoo=zoo,
+        layers=open_checkpoint(tensors).layers,
+        test_accuracy=float("nan") if labels["test_accuracy"] is None else float(labels["test_accuracy"]),
+        buffers=layout.buffers,
+        labels={**labels, **json.loads(labels.get("extra") or "{}")},
+    )
 
 
 def _is_finite(entry: ZooEntry) -> bool:
     tensors = (tensor for layer in entry.layers for tensor in (layer.weight, layer.bias) if tensor is not None)
     return all(bool(tensor.read().isfinite().all()) for tensor in tensors)
-
-
-def _read_labelled_folder(folder: Path) -> Iterator[ZooEntry]:
-    tables = sorted(folder.glob("*.csv"))
-    if len(tables) != 1:
-        raise UserError(
-            f"{folder}: {len(tables)} CSV tables, expected layout.csv (rows of weights) or exactly one table of labels",
-            fix="see hf_sne.zoo.read for the layouts that are read",
-        )
-    for labels in pd.read_csv(tables[0], dtype={"id": str, "run": str}).to_dict("records"):
-        name = str(labels["id"])
-        with open_checkpoint(folder / f"{name}.safetensors") as checkpoint:
-            tensors = {
-                tensor.name: tensor.read()
-                for layer in checkpoint.layers
-                for tensor in (layer.weight, layer.bias)
-                if tensor is not None
-            }
-            buffers = tuple(skipped.name for skipped in checkpoint.skipped if not skipped.learned)
-        yield ZooEntry(
-            id=name,
-            run=str(labels.get("run", name)),
-            zoo=folder.name,
-            layers=open_checkpoint(tensors).layers,
-            test_accuracy=float(labels["test_accuracy"]),
-            buffers=buffers,
-            labels={str(key): value for key, value in labels.items()},
-        )

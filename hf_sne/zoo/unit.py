@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from hf_sne.zoo.atomic import write_bytes
-from hf_sne.zoo.families import empty_network
 from hf_sne.zoo.images import ImageData
 from hf_sne.zoo.plan import Run
-from hf_sne.zoo.population.batches import RunImages, generator_of, images_last
+from hf_sne.zoo.population.batches import generator_of
 from hf_sne.zoo.population.train import Population, Snapshot, evaluate
 from hf_sne.zoo.schema import HYPERPARAMETERS, WEIGHTS, Labels, Layout, Vector
 
@@ -85,10 +84,7 @@ class _Training:
         self._data, self._state, self._kept_at = data, state, time.monotonic()
         self._population = Population(unit.runs, data)
         self._images = {run.id: images for run, images in zip(unit.runs, self._population.images, strict=True)}
-        first = unit.runs[0]
-        module = empty_network(first.family, first.architecture, data.shape, data.classes)
-        self._module = module
-        self._layout = Layout.of(module.state_dict())
+        self._layout = Layout.of(self._population.module.state_dict())
         self._labels: list[Labels] = []
         self._vectors: list[Vector] = []
         if state is not None and state.exists():
@@ -123,7 +119,7 @@ class _Training:
             return
         self._measure(snapshots, "none")
         last = [s for s in snapshots if s.run.training.shuffled_twin and s.step == self._steps(s.run)]
-        twins = [twin for snapshot in last if (twin := shuffled(snapshot, self._module)) is not None]
+        twins = [twin for snapshot in last if (twin := shuffled(snapshot, self._population.module)) is not None]
         if twins:
             self._measure(twins, "shuffled")
 
@@ -131,25 +127,22 @@ class _Training:
         return run.training.steps(len(self._images[run.id]))
 
     def _measure(self, snapshots: Sequence[Snapshot], damage: str) -> None:
-        data, network = self._data, self._population.network
-        tensors = {name: torch.stack([s.tensors[name] for s in snapshots]) for name in snapshots[0].tensors}
-        tests = evaluate(network, tensors, images_last(data.test_images.unsqueeze(0)), data.test_labels.unsqueeze(0))
-        trainings = [self._on_training_images(snapshot) for snapshot in snapshots]
-        for snapshot, training, *test in zip(snapshots, trainings, *(values.tolist() for values in tests), strict=True):
+        for snapshot in snapshots:
+            module, data = self._population.module, self._data
+            test = evaluate(module, snapshot.tensors, data.test_images, data.test_labels)
+            training = evaluate(module, snapshot.tensors, *self._training_images(snapshot.run))
             self._vectors.append(self._layout.flatten(snapshot.tensors))
             self._labels.append(self._label(snapshot, damage, training, test))
 
-    def _on_training_images(self, snapshot: Snapshot) -> list[float]:
-        """Loss and accuracy on images the run is trained on, with the labels it is trained on."""
-        images: RunImages = self._images[snapshot.run.id]
+    def _training_images(self, run: Run) -> tuple[Tensor, Tensor]:
+        """Images the run is trained on, with the labels it is trained on."""
+        images, device = self._images[run.id], self._data.train_images.device
         chosen, labels = images.chosen[:_MEASURED_TRAINING_IMAGES], images.labels[:_MEASURED_TRAINING_IMAGES]
-        device = self._data.train_images.device
-        pictures = images_last(self._data.train_images[chosen.to(device)].unsqueeze(0))
-        tensors = {name: value.unsqueeze(0) for name, value in snapshot.tensors.items()}
-        measured = evaluate(self._population.network, tensors, pictures, labels.to(device).unsqueeze(0))
-        return [float(values) for values in measured]
+        return self._data.train_images[chosen.to(device)], labels.to(device)
 
-    def _label(self, snapshot: Snapshot, damage: str, training: list[float], test: Iterable[float]) -> Labels:
+    def _label(
+        self, snapshot: Snapshot, damage: str, training: tuple[float, float], test: tuple[float, float]
+    ) -> Labels:
         (train_loss, train_accuracy), (test_loss, test_accuracy), run = training, test, snapshot.run
         settings = asdict(run.training) | {"seed": run.seed, "activation": run.architecture.get("activation")}
         return {

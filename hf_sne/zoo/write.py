@@ -1,9 +1,7 @@
 """Write a zoo folder: parquet shards by config and split, layouts, and the manifest last."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +78,9 @@ def _write_shard(
     widest = max(4 * _length(rows, rows.labels[row]) for row in indices)
     size = _GROUP_ROWS if large else max(1, min(_GROUP_ROWS, _GROUP_BYTES // max(1, widest)))
     with atomic_file(folder / name) as part, _writer(part, ROWS) as writer:
-        for members in batched(indices, size, strict=False):
-            table = _table(rows, members, beside)
-            writer.write_table(table, row_group_size=len(members))
+        for start in range(0, len(indices), size):
+            members = indices[start : start + size]
+            writer.write_table(_table(rows, members, beside), row_group_size=len(members))
             yield len(members)
     files[name] = FileRecord.of(folder / name, len(indices))
 

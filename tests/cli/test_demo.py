@@ -26,7 +26,8 @@ def test_demo_trains_scores_compares_and_draws(run_cli, output: Path) -> None:
 
 
 def test_a_second_demo_reuses_the_networks(run_cli, output: Path) -> None:
-    files = sorted((output / "networks").glob("*.safetensors"))
+    files = sorted((output / "zoo").rglob("*.parquet"))
+    assert files
     before = [path.stat().st_mtime_ns for path in files]
     assert run_cli("demo", "--networks", 6, "--output", output).code == 0
     assert [path.stat().st_mtime_ns for path in files] == before

@@ -24,7 +24,12 @@ _SHIFT = 8
 
 def generator_of(seed: int, purpose: str, number: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator whose draws depend on these three alone."""
-    return torch.Generator(device).manual_seed(zlib.crc32(f"{seed}/{purpose}/{number}".encode()))
+    return torch.Generator(device).manual_seed(seed_of(seed, purpose, number))
+
+
+def seed_of(seed: int, purpose: str, number: int = 0) -> int:
+    """A seed of 32 bits that is another for every purpose and number."""
+    return zlib.crc32(f"{seed}/{purpose}/{number}".encode())
 
 
 class RunImages:
@@ -69,7 +74,7 @@ class Batches:
         self._window, self._chosen, self._labels = range(0), torch.empty(0), torch.empty(0)
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images [networks, channels, height, width, batch] and labels [networks, batch] of a step, the first is 1."""
+        """Images [networks, batch, channels, height, width] and labels [networks, batch] of a step, the first is 1."""
         if step not in self._window:
             self._look_up(range(step, step + _AHEAD))
         part = slice((step - self._window[0]) * self._size, (step - self._window[0] + 1) * self._size)
@@ -78,7 +83,7 @@ class Batches:
         if self._augment is not None:
             generators = [generator_of(run.seed, "augmentation", step) for run in self._runs]
             images = torch.stack([self._augment(*pair) for pair in zip(images, generators, strict=True)])
-        return images_last(images), self._labels[:, part]
+        return images, self._labels[:, part]
 
     def _look_up(self, window: range) -> None:
         first, last = (window[0] - 1) * self._size, (window[-1]) * self._size

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from hf_sne.zoo.families import build_network, empty_network
 from hf_sne.zoo.images import ImageData
 from hf_sne.zoo.initialization import initialize
-from hf_sne.zoo.population.batches import Batches, RunImages, generator_of
+from hf_sne.zoo.population.batches import Batches, RunImages, generator_of, images_last, seed_of
 from hf_sne.zoo.population.layers import Pass
 from hf_sne.zoo.population.network import PopulationNetwork
 from hf_sne.zoo.population.optimizers import Optimizer
@@ -19,6 +20,12 @@ from hf_sne.zoo.population.weights import PopulationWeights
 
 if TYPE_CHECKING:
     from hf_sne.zoo.plan import Run
+
+# Images a network is evaluated on at a time.
+_EVALUATED = 1000
+# From this many images in a step on, a CPU is busy with one network's convolutions, and batching networks only costs
+# (measured: recipes/benchmark/zoo.py).
+_ALONE_IMAGES = 128
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,10 @@ class Population:
     def __init__(self, runs: Sequence["Run"], data: ImageData) -> None:
         self.data, self.runs, self.step = data, list(runs), 0
         self.device = data.train_images.device
-        self.network = PopulationNetwork(
-            empty_network(runs[0].family, runs[0].architecture, data.shape, data.classes)
-        )
+        self.module = empty_network(runs[0].family, runs[0].architecture, data.shape, data.classes)
+        self._network = PopulationNetwork(self.module)
+        convolves = any(isinstance(part, nn.Conv2d) for part in self.module.modules())
+        self._alone = convolves and self.device.type == "cpu" and runs[0].training.batch_size >= _ALONE_IMAGES
         self.weights = PopulationWeights.stack([initial_network(run, data) for run in runs], self.device)
         self.optimizer = Optimizer(
             runs[0].training.optimizer,
@@ -111,15 +119,34 @@ class Population:
 
     def _take_step(self) -> None:
         images, labels = self._batches.at(self.step)
+        logits = self._logits_alone(images) if self._alone else self._logits(images)
+        losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+        # Every network's mean loss; their sum has each network's own gradient.
+        gradients = self.weights.gradients_of(losses.sum() / labels.shape[1])
+        self.optimizer.step(self.weights.flat, gradients)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        """Logits [networks, batch, classes] of each network's images [networks, batch, channels, height, width]."""
         rates = tuple(run.training.dropout for run in self.runs)
         generators: tuple[torch.Generator, ...] = ()
         if any(rates):
             generators = tuple(generator_of(run.seed, "dropout", self.step, self.device) for run in self.runs)
-        logits = self.network(self.weights.tensors, images, Pass(True, rates, generators))
-        losses = functional.cross_entropy(logits.transpose(1, 2).flatten(0, 1), labels.flatten(), reduction="none")
-        # Every network's mean loss; their sum has each network's own gradient.
-        gradients = self.weights.gradients_of(losses.sum() / labels.shape[1])
-        self.optimizer.step(self.weights.flat, gradients)
+        state = Pass(True, rates, generators)
+        return self._network(self.weights.tensors, images_last(images), state).transpose(1, 2)
+
+    def _logits_alone(self, images: Tensor) -> Tensor:
+        """The same, network by network through torch's own layers."""
+        return torch.stack([self._logits_of(place, part) for place, part in enumerate(images)])
+
+    def _logits_of(self, place: int, images: Tensor) -> Tensor:
+        run = self.runs[place]
+        for part in self.module.train().modules():
+            if isinstance(part, nn.Dropout):
+                part.p = run.training.dropout
+        tensors = {name: value[place] for name, value in self.weights.tensors.items()}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(run.seed, "dropout", self.step))
+            return functional_call(self.module, tensors, images)  # type: ignore[no-any-return]
 
     def _snapshots(self) -> list[Snapshot]:
         found = []
@@ -130,20 +157,10 @@ class Population:
         return found
 
 
-# Images a network is evaluated on at a time.
-_EVALUATED = 250
-
-
 @torch.no_grad()
-def evaluate(network: PopulationNetwork, tensors: Mapping[str, Tensor], images: Tensor, labels: Tensor) -> Any:
-    """Mean loss [n] and accuracy [n] of networks on ``images`` [n or 1, c, h, w, m] with ``labels`` [n or 1, m]."""
-    count = len(next(iter(tensors.values())))
-    losses, hits = torch.zeros(count), torch.zeros(count)
-    for part, wanted in zip(images.split(_EVALUATED, dim=-1), labels.split(_EVALUATED, dim=-1), strict=True):
-        logits = network(tensors, part.expand(count, *part.shape[1:]), Pass(False))
-        targets = wanted.expand(count, -1)
-        loss = functional.cross_entropy(logits.transpose(1, 2).flatten(0, 1), targets.flatten(), reduction="none")
-        losses += loss.view(targets.shape).sum(1).cpu()
-        hits += (logits.argmax(1) == targets).sum(1).cpu()
-    return losses / labels.shape[-1], hits / labels.shape[-1]
-
+def evaluate(module: nn.Module, tensors: Mapping[str, Tensor], images: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Mean loss and accuracy of one network, given by its tensors, on images [m, c, h, w] with labels [m]."""
+    module.eval()
+    parts = [functional_call(module, dict(tensors), part) for part in images.split(_EVALUATED)]
+    logits = torch.cat(parts)
+    return float(functional.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())

@@ -1,5 +1,6 @@
 """A population trains every network as if it were alone: compared with plain torch, network by network."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,10 @@ from hf_sne.errors import UserError
 from hf_sne.zoo.families import FAMILIES
 from hf_sne.zoo.images import ImageData
 from hf_sne.zoo.plan import Plan, Run
-from hf_sne.zoo.population.batches import Batches, RunImages, images_last
+from hf_sne.zoo.population.batches import Batches, RunImages
 from hf_sne.zoo.population.network import PopulationNetwork
 from hf_sne.zoo.population.optimizers import Optimizer
-from hf_sne.zoo.population.train import Population, Snapshot, evaluate, initial_network
+from hf_sne.zoo.population.train import Population, Snapshot, initial_network
 
 OPTIMIZERS: dict[str, Any] = {
     "sgd": torch.optim.SGD,
@@ -53,7 +54,7 @@ def train_alone(run: Run, data: ImageData) -> dict[str, Tensor]:
     for step in range(1, run.training.steps(len(images)) + 1):
         pictures, labels = batches.at(step)
         optimizer.zero_grad()
-        nn.functional.cross_entropy(module(pictures[0].permute(3, 0, 1, 2)), labels[0]).backward()
+        nn.functional.cross_entropy(module(pictures[0]), labels[0]).backward()
         optimizer.step()
     return module.state_dict()
 
@@ -114,16 +115,15 @@ def loss_of(snapshot: Snapshot, data: ImageData) -> float:
         return float(nn.functional.cross_entropy(module.eval()(data.test_images), data.test_labels))
 
 
-def test_evaluation_is_that_of_the_module(data):
-    for family in ("cnn", "resnet", "vit"):
-        runs = draw(family, 2, {"epochs": 1.0})
-        population = Population(runs, data)
-        snapshots = [found for step in population.train() for found in step]
-        tensors = {name: torch.stack([s.tensors[name] for s in snapshots]) for name in snapshots[0].tensors}
-        images = images_last(data.test_images.unsqueeze(0))
-        losses, accuracies = evaluate(population.network, tensors, images, data.test_labels.unsqueeze(0))
-        assert losses.tolist() == pytest.approx([loss_of(snapshot, data) for snapshot in snapshots], rel=1e-4)
-        assert all(0 <= accuracy <= 1 for accuracy in accuracies)
+def test_large_batches_are_trained_network_by_network_to_the_same_weights(data):
+    runs = draw("cnn", 2, {"batch_size": 128, "epochs": 9.0, "dropout": 0.3, "optimizer": "momentum"})
+    together = last_networks(runs, data)
+    for run in runs:
+        assert_same(together[run.id].tensors, last_networks([run], data)[run.id].tensors)
+    still = [replace(run, training=replace(run.training, dropout=0.0)) for run in runs]
+    together = last_networks(still, data)
+    for run in still:
+        assert_same(together[run.id].tensors, train_alone(run, data))
 
 
 def test_a_population_taken_up_again_goes_on_bit_for_bit(data):

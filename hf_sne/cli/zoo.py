@@ -1,0 +1,138 @@
+"""``hf-sne zoo``: make, look at, convert and publish model zoos."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from hf_sne.cli.console import REFUSED, notes_console, results_console
+from hf_sne.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from hf_sne.zoo.manifest import Manifest
+    from hf_sne.zoo.workers import Backend
+
+app = typer.Typer(help="Make, look at, convert and publish model zoos.", no_args_is_help=True)
+
+_Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Zoo folder.")]
+
+
+@app.command("make")
+def make_command(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN.yaml", help="What to train; recipes/zoos holds examples.")],
+    output: Annotated[Path, typer.Option(help="Zoo folder; run the same command again to resume.")],
+    data: Annotated[str | None, typer.Option(help="Images to train on instead of the plan's.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Training processes on the CPU; 0: one a core.")] = 0,
+    device: Annotated[str, typer.Option(help="auto (a GPU when there is one), cpu, cuda or cuda:N.")] = "auto",
+    population: Annotated[int, typer.Option(min=0, help="Networks trained at once; 0: what suits the device.")] = 0,
+    ray: Annotated[bool, typer.Option("--ray", help="Train on a Ray cluster (pip install 'hf-sne[ray]').")] = False,
+    ray_address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; default: this machine.")] = None,
+) -> None:
+    """Train the networks of a plan and write them as a data set with its card.
+
+    Resumable: a killed job loses at most a minute's training of the networks in flight. Populations of networks of one
+    architecture are trained at once; plans that repeat architectures are faster.
+    """
+    from dataclasses import replace
+
+    from hf_sne.zoo.make import make_zoo
+    from hf_sne.zoo.plan import Plan
+
+    settings = Plan.from_yaml(plan)
+    if data is not None:
+        settings = replace(settings, data=data)
+    backend = _backend(workers, device, ray=ray or ray_address is not None, address=ray_address)
+    show_progress(make_zoo(settings, output, backend, population), output.name)
+    info_command(output)
+
+
+def _backend(workers: int, device: str, *, ray: bool, address: str | None) -> "Backend":
+    import os
+
+    import torch
+
+    from hf_sne.zoo.scale_out import RayWorkers
+    from hf_sne.zoo.workers import LocalWorkers
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return RayWorkers(address, device) if ray else LocalWorkers(workers or len(os.sched_getaffinity(0)), device)
+
+
+@app.command("info")
+def info_command(
+    folder: _Folder,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare with the manifest.")] = False,
+) -> None:
+    """Say what a zoo holds. Exit code 1 when --verify finds a difference."""
+    from hf_sne.zoo.manifest import Manifest
+
+    manifest = Manifest.read(folder)
+    _print_contents(folder, manifest)
+    if verify:
+        faults = list(manifest.faults(folder))
+        for fault in faults:
+            results_console().print(fault, highlight=False, markup=False, soft_wrap=True)
+        if faults:
+            raise typer.Exit(REFUSED)
+        results_console().print(f"{len(manifest.files)} files are as the manifest says", highlight=False)
+
+
+def _print_contents(folder: Path, manifest: "Manifest") -> None:
+    from rich.table import Table
+
+    from hf_sne.zoo.card import read_labels
+
+    labels = read_labels(folder, manifest)
+    table = Table(title=f"{escape(str(folder))}: {len(labels):,} checkpoints of {labels['run'].nunique():,} networks")
+    for name in ("family", "networks", "checkpoints", "parameters", "test accuracy, 5 / 50 / 95 %", "diverged"):
+        table.add_column(name, justify="left" if name == "family" else "right")
+    for family, part in labels.groupby("family", sort=False):
+        accuracy = " / ".join(f"{value:.3f}" for value in part["test_accuracy"].quantile([0.05, 0.5, 0.95]))
+        fewest, most = part["parameters"].min(), part["parameters"].max()
+        size = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+        diverged = str(int(part["diverged"].fillna(False).sum()))
+        table.add_row(escape(str(family)), f"{part['run'].nunique():,}", f"{len(part):,}", size, accuracy, diverged)
+    results_console().print(table)
+    for split, part in labels.groupby("split", sort=False):
+        line = f"{split}: {len(part):,} checkpoints of {part['run'].nunique():,} networks"
+        results_console().print(line, highlight=False, markup=False)
+
+
+@app.command("convert")
+def convert_command(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder of a published zoo.")],
+    output: Annotated[Path, typer.Option(help="Zoo folder to write.")],
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Also read torch pickles, confined; Model Zoos need it.")
+    ] = False,
+    license: Annotated[str, typer.Option(help="Licence on the card, as the Hub names it.")] = "cc-by-4.0",  # noqa: A002
+) -> None:
+    """Turn a zoo in another layout into this one.
+
+    Read are the Small CNN Zoo (layout.csv, weights*.npy, metrics*.csv), Model Zoos (one folder a model with params.json
+    and result.json) and a folder of safetensors files with one CSV table of labels.
+    """
+    from hf_sne.zoo.convert import convert_zoo
+
+    skipped: list[str] = []
+    show_progress(convert_zoo(source, output, license, allow_pickle=allow_pickle, skipped=skipped), output.name)
+    for line in skipped:
+        notes_console().print(f"skipped {line}", highlight=False, markup=False, soft_wrap=True)
+    info_command(output)
+
+
+@app.command("push")
+def push_command(
+    folder: _Folder,
+    repo: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Data set on the Hub; made if it is not there.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new data set private.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch to push to; default: main.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify, write the card, say what would go.")] = False,
+) -> None:
+    """Publish a zoo as a data set on the Hub, with a card that is written from the zoo itself."""
+    from hf_sne.zoo.push import push_zoo
+
+    url = push_zoo(folder, repo, private=private, revision=revision, dry_run=dry_run)
+    results_console().print(url, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,38 @@
+"""Convert a published zoo in another layout to this one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hf_sne.errors import UserError
+from hf_sne.zoo.adapters import read_rows
+from hf_sne.zoo.card import write_card
+from hf_sne.zoo.make import Progress
+from hf_sne.zoo.manifest import MANIFEST
+from hf_sne.zoo.plan import SPLITS
+from hf_sne.zoo.write import write_zoo
+
+
+def convert_zoo(
+    source: Path, folder: Path, license: str, *, allow_pickle: bool = False, skipped: list[str]  # noqa: A002
+) -> Iterator[Progress]:
+    """Write the checkpoints of ``source`` as a zoo folder; iterate to let it work.
+
+    Args:
+        source: Folder in a layout of :mod:`hf_sne.zoo.adapters`.
+        folder: To write, without a zoo in it.
+        license: On the card, as the Hub names it.
+        allow_pickle: Read torch pickles, confined.
+        skipped: Takes a line for every checkpoint that could not be read.
+
+    Raises:
+        UserError: the source is of no known layout, or the folder holds a zoo already.
+    """
+    if (folder / MANIFEST).exists():
+        raise UserError(f"{folder}: holds a zoo already", fix="name another folder")
+    rows = read_rows(source, allow_pickle=allow_pickle, skipped=skipped)
+    yield Progress("writing", 0, len(rows.labels))
+    written = 0
+    for count in write_zoo(folder, rows, {"converted_from": source.name, "license": license}, SPLITS):
+        written += count
+        yield Progress("writing", written, len(rows.labels))
+    write_card(folder)

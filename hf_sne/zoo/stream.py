@@ -1,0 +1,182 @@
+"""Stream the checkpoints of a published zoo, from the Hub or from disk, as batches of weight tensors."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from hf_sne.errors import UserError
+from hf_sne.zoo.large import open_large
+from hf_sne.zoo.schema import FILE, WEIGHTS, Layout, layouts_of
+
+if TYPE_CHECKING:
+    import datasets
+
+LAYOUTS_CONFIG = "layouts"
+
+
+@dataclass(frozen=True)
+class ZooBatch:
+    """Checkpoints of one zoo.
+
+    Args:
+        table: Their labels, one row a checkpoint; ``table.to_pandas()`` for people.
+        flat: The weights of all, end to end.
+        offsets: [rows + 1] where each begins.
+        layouts: ``arch`` -> what lies where in a row's weights.
+    """
+
+    table: pa.Table
+    flat: Tensor
+    offsets: Tensor
+    layouts: Mapping[str, Layout]
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def weights(self) -> Tensor:
+        """[rows, elements] where all rows are equally long.
+
+        Raises:
+            UserError: they are not.
+        """
+        lengths = self.offsets.diff()
+        if len(lengths) and (lengths != lengths[0]).any():
+            raise UserError(
+                f"the batch has networks of {int(lengths.min())} to {int(lengths.max())} elements, not one matrix",
+                fix="iterate over networks(), or stream one config of one architecture",
+            )
+        return self.flat.view(len(self), -1)
+
+    def column(self, name: str) -> Tensor:
+        """A numeric label of every row, [rows]; null is NaN."""
+        return torch.from_numpy(self.table[name].to_numpy().astype(np.float64))
+
+    def networks(self) -> Iterator[tuple[dict[str, Any], dict[str, Tensor]]]:
+        """Each row's labels and state dict (views of the batch)."""
+        bounds = self.offsets.tolist()
+        for place, labels in enumerate(self.table.to_pylist()):
+            vector = self.flat[bounds[place] : bounds[place + 1]]
+            yield labels, self.layouts[labels["arch"]].unflatten(vector)
+
+
+class ZooStream(IterableDataset[ZooBatch]):
+    """One split of a zoo, batch by batch, in the order of its files (which mixes runs); memory stays bounded.
+
+    Ranks and DataLoader workers see disjoint rows that make up the whole split. ``state_dict`` and ``load_state_dict``
+    resume exactly at a batch.
+
+    Args:
+        source: Local zoo folder or Hub id.
+        config: Family, or ``default`` for all of them.
+        split: Of the zoo's splits, which are by run.
+        batch_size: Rows of a batch.
+        rank: Of this process.
+        world_size: Processes.
+        revision: Branch, tag or commit on the Hub.
+
+    Raises:
+        UserError: there is no such zoo, config or split.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        config: str = "default",
+        split: str = "train",
+        *,
+        batch_size: int = 256,
+        rank: int = 0,
+        world_size: int = 1,
+        revision: str | None = None,
+    ) -> None:
+        self.source, self.split, self.batch_size, self.revision = str(source), split, batch_size, revision
+        self._place = (rank, world_size)
+        # A shard a row group, so that even a zoo of one file is divided without reading any row twice.
+        self._rows = _load(self.source, config, split, revision).reshard()
+        self._current: datasets.IterableDataset | None = None
+        self._state: dict[str, Any] | None = None
+
+    @cached_property
+    def layouts(self) -> dict[str, Layout]:
+        """``arch`` -> layout of every network in the zoo."""
+        return layouts_of(list(_load(self.source, LAYOUTS_CONFIG, "train", self.revision)))
+
+    def __iter__(self) -> Iterator[ZooBatch]:
+        from datasets.distributed import split_dataset_by_node
+
+        worker = get_worker_info()
+        rank, world_size = self._place
+        if worker is not None:
+            rank, world_size = rank * worker.num_workers + worker.id, world_size * worker.num_workers
+        rows = self._rows
+        if world_size > 1:
+            rows = split_dataset_by_node(rows, rank, world_size)
+        self._current = rows = rows.with_format("arrow")
+        if self._state is not None:
+            rows.load_state_dict(self._state)
+            self._state = None
+        for table in rows.iter(self.batch_size):
+            yield self._batch(table)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the iteration in this process has come to."""
+        if self._current is None:
+            return self._state or {}
+        state: dict[str, Any] = self._current.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Begin the next iteration where ``state`` was taken, by the same rank with the same batch size."""
+        self._state = state or None
+
+    def _batch(self, table: pa.Table) -> ZooBatch:
+        weights = table[WEIGHTS].combine_chunks()
+        labels = table.drop_columns([WEIGHTS, FILE])
+        if weights.null_count:
+            rows = zip(table["id"].to_pylist(), table["arch"].to_pylist(), table[FILE].to_pylist(), strict=True)
+            vectors = [open_large(self.source, self.revision, f, i, self.layouts[arch]) for i, arch, f in rows]
+            lengths = torch.tensor([0, *map(len, vectors)])
+            return ZooBatch(labels, torch.cat(vectors), lengths.cumsum(0), self.layouts)
+        offsets = torch.from_numpy(weights.offsets.to_numpy().astype(np.int64))
+        # A copy: arrow's memory is read-only and belongs to the whole row group.
+        flat = torch.from_numpy(weights.flatten().to_numpy().copy())
+        return ZooBatch(labels, flat, offsets - offsets[0], self.layouts)
+
+
+def splits_of(source: str, config: str = "default", revision: str | None = None) -> list[str]:
+    """The splits of a zoo, in its own order."""
+    from datasets import get_dataset_split_names
+
+    with _told(source, config):
+        names: list[str] = get_dataset_split_names(source, config, revision=revision)
+    return names
+
+
+def _load(source: str, config: str, split: str, revision: str | None) -> "datasets.IterableDataset":
+    from datasets import load_dataset
+
+    with _told(source, f"{config}, split {split}"):
+        return load_dataset(source, config, split=split, streaming=True, revision=revision)
+
+
+def _told(source: str, what: str) -> Any:
+    from contextlib import contextmanager
+
+    from datasets.exceptions import DatasetsError
+
+    @contextmanager
+    def told() -> Iterator[None]:
+        try:
+            yield
+        except (DatasetsError, ValueError, FileNotFoundError, ConnectionError) as error:
+            raise UserError(f"{source}: no zoo with config {what} ({error})", fix="name a zoo folder or Hub id") from error
+
+    return told()
