@@ -81,9 +81,7 @@ def _units(entry: ZooEntry) -> Units:
 
 
 def _activation(entry: ZooEntry) -> str:
-    architecture = str(entry.labels.get("config.architecture", ""))
-    named = [name for name in ("relu", "tanh") if f"'activation': '{name}'" in architecture]
-    return named[0] if named else str(entry.labels.get("config.activation", ""))
+    return str(entry.labels.get("activation") or "")
 
 
 if __name__ == "__main__":

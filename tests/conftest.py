@@ -21,9 +21,12 @@ def digit_zoos(tmp_path_factory):
 
     root = tmp_path_factory.mktemp("zoos")
     training = {
-        "learning_rate": {"log_uniform": [3e-4, 3e-2]},
-        "batch_size": 32,
+        "optimizer": {"choice": ["momentum", "adam", "adamw"]},
+        "learning_rate": {"log_uniform": [1e-3, 3e-2]},
+        "weight_decay": {"log_uniform": [1e-6, 1e-2]},
+        "batch_size": {"choice": [16, 32]},
         "epochs": {"integers": [1, 20]},
+        "train_fraction": {"choice": [0.1, 0.3, 1.0]},
         "checkpoints": [{"uniform": [0.05, 0.6]}, 1.0],
         "shuffled_twin": True,
     }

@@ -18,7 +18,8 @@ class TrainingConfig:
     """One training run.
 
     Args:
-        zoos: Names of zoo folders, below the root that the command line gives.
+        zoos: Names of zoo folders, below the root that the command line gives, or Hub ids. Of a published zoo the test
+            split stays the test split; the rest, and zoos without splits, are divided by ``splits``.
         test_zoos: Further zoos of which the test split is scored; nothing of them is trained on.
         leave_out: Name of a group -> its zoos. For each group a model of the same recipe is trained without them and
             scored on them: the errors outside the training zoo, by which intervals out of distribution are set.

@@ -22,6 +22,7 @@ from hf_sne.training.config import TrainingConfig
 from hf_sne.training.examples import Example, ExampleMaker, accuracies
 from hf_sne.training.system_info import system_info
 from hf_sne.training.trainer import Progress, predict, train
+from hf_sne.zoo.entries import ZooEntry
 from hf_sne.zoo.read import read_zoo
 
 PREDICTOR = "predictor"
@@ -40,15 +41,17 @@ class Experiment:
 
     @classmethod
     def load(cls, config: TrainingConfig, root: Path) -> "Experiment":
-        """Read the zoos of a configuration below ``root`` and split each by run."""
+        """Read the zoos of a configuration, folders below ``root`` or Hub ids, and split each by run."""
         maker = ExampleMaker(SneProcessor.from_config(SneConfig(**config.model)))
-        entries = [entry for name in [*config.zoos, *config.test_zoos] for entry in read_zoo(root / name)]
-        # Split once over all zoos: runs of one name in two zoos are twins that differ in their data alone.
-        rows = split_by_run([entry.run for entry in entries], config.splits, config.seed)
+        entries = [
+            entry
+            for name in [*config.zoos, *config.test_zoos]
+            for entry in read_zoo(root / name if (root / name).exists() else name, name)
+        ]
         zoos: dict[str, Splits] = {entry.zoo: {split: [] for split in config.splits} for entry in entries}
-        for split, members in rows.items():
-            for row in members:
-                zoos[entries[row].zoo][split].append(maker.make(entries[row]))
+        for split, members in _split(entries, config).items():
+            for entry in members:
+                zoos[entry.zoo][split].append(maker.make(entry))
         experiment = cls(config, maker, zoos)
         experiment.check()
         return experiment
@@ -77,6 +80,23 @@ class Experiment:
     def splits(self, zoos: Sequence[str]) -> Splits:
         """All splits of several zoos together."""
         return {split: self.gather(split, zoos) for split in self.config.splits}
+
+
+def _split(entries: Sequence[ZooEntry], config: TrainingConfig) -> dict[str, list[ZooEntry]]:
+    """Each split's entries: what a published zoo keeps for testing is tested on, all else is divided here.
+
+    Divided once over all zoos: runs of one name in two zoos are twins that differ in their data alone.
+    """
+    kept = [entry for entry in entries if entry.labels.get("split") == "test"]
+    rest = [entry for entry in entries if "split" in entry.labels and entry.labels["split"] != "test"]
+    free = [entry for entry in entries if "split" not in entry.labels]
+    inner = {name: share / (1 - config.splits["test"]) for name, share in config.splits.items() if name != "test"}
+    splits: dict[str, list[ZooEntry]] = {name: [] for name in config.splits} | {"test": kept}
+    for members, shares in ((rest, inner), (free, config.splits)):
+        if members:
+            for name, rows in split_by_run([entry.run for entry in members], shares, config.seed).items():
+                splits[name] = splits[name] + [members[row] for row in rows]
+    return splits
 
 
 def run_experiment(

@@ -17,20 +17,23 @@ from hf_sne.zoo.schema import Layout
 from hf_sne.zoo.stream import ZooStream, splits_of
 
 
-def read_zoo(source: str | Path) -> list[ZooEntry]:
+def read_zoo(source: str | Path, name: str = "") -> list[ZooEntry]:
     """All networks of a zoo with a finite accuracy and finite weights.
 
     Args:
         source: A zoo folder of this package, its Hub id (streamed), or a folder in a layout that
             :mod:`hf_sne.zoo.adapters` knows.
+        name: Of the zoo in its entries; the folder's by default.
     """
-    name = Path(source).name
-    entries = (_entry(name, *network) for network in read_networks(source))
+    entries = (_entry(name or Path(source).name, *network) for network in read_networks(source))
     return [entry for entry in entries if 0.0 <= entry.test_accuracy <= 1.0 and _is_finite(entry)]
 
 
 def read_networks(source: str | Path) -> Iterator[tuple[dict[str, Any], dict[str, Tensor], Layout]]:
-    """Labels, state dict and layout of every row of a zoo that :func:`read_zoo` reads, all splits, one after another."""
+    """Labels, state dict and layout of every row of a zoo that :func:`read_zoo` reads, all splits, one after another.
+
+    The labels of a published zoo say in ``split`` which of its splits the row is in.
+    """
     source, folder = str(source), Path(source)
     if folder.is_dir() and not (folder / MANIFEST).exists():
         rows = read_rows(folder)
@@ -44,6 +47,7 @@ def read_networks(source: str | Path) -> Iterator[tuple[dict[str, Any], dict[str
         stream = ZooStream(source, split=split)
         for batch in stream:
             for labels, tensors in batch.networks():
+                labels["split"] = split
                 yield labels, tensors, stream.layouts[labels["arch"]]
 
 

@@ -32,7 +32,7 @@ _GPU_NETWORKS = 512
 
 @dataclass(frozen=True)
 class Unit:
-    """Runs of one architecture, batch size, optimiser and augmentation."""
+    """Runs of one architecture and batch size."""
 
     id: str
     runs: tuple[Run, ...]
@@ -43,7 +43,7 @@ def group(runs: Sequence[Run], device: str, networks: int = 0) -> list[Unit]:
     alike: dict[str, list[Run]] = {}
     for run in runs:
         settings = run.training
-        key = [run.family, run.architecture, settings.batch_size, settings.optimizer, settings.augmentation]
+        key = [run.family, run.architecture, settings.batch_size]
         alike.setdefault(json.dumps(key, sort_keys=True), []).append(run)
     groups = []
     for members in alike.values():

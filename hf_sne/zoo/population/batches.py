@@ -70,7 +70,6 @@ class Batches:
     def __init__(self, runs: Sequence["Run"], images: Sequence[RunImages], data: ImageData) -> None:
         self._runs, self._images, self._data = list(runs), list(images), data
         self._size = runs[0].training.batch_size
-        self._augment = AUGMENTATIONS[runs[0].training.augmentation]
         self._window, self._chosen, self._labels = range(0), torch.empty(0), torch.empty(0)
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
@@ -80,9 +79,10 @@ class Batches:
         part = slice((step - self._window[0]) * self._size, (step - self._window[0] + 1) * self._size)
         chosen = self._chosen[:, part]
         images = self._data.train_images[chosen.flatten()].unflatten(0, chosen.shape)
-        if self._augment is not None:
-            generators = [generator_of(run.seed, "augmentation", step) for run in self._runs]
-            images = torch.stack([self._augment(*pair) for pair in zip(images, generators, strict=True)])
+        for place, run in enumerate(self._runs):
+            augment = AUGMENTATIONS[run.training.augmentation]
+            if augment is not None:
+                images[place] = augment(images[place], generator_of(run.seed, "augmentation", step))
         return images, self._labels[:, part]
 
     def _look_up(self, window: range) -> None:

@@ -3,8 +3,9 @@
 The updates are those of ``torch.optim`` with its default settings (momentum 0.9 for ``momentum``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ _RMSPROP_DECAY = 0.99
 
 @dataclass
 class Optimizer:
-    """One optimiser of a whole population.
+    """One optimiser of several networks.
 
     Args:
         kind: A name of :data:`OPTIMIZERS`.
@@ -53,6 +54,59 @@ class Optimizer:
         if name not in self.state:
             self.state[name] = torch.zeros_like(like)
         return self.state[name]
+
+
+class Optimizers:
+    """The optimisers of a population, each of a run of neighbouring networks.
+
+    Args:
+        kinds: Optimiser of each network; networks of one kind stand together.
+        learning_rate: [networks].
+        weight_decay: [networks].
+    """
+
+    def __init__(self, kinds: Sequence[str], learning_rate: Tensor, weight_decay: Tensor) -> None:
+        self._parts: list[tuple[slice, Optimizer]] = []
+        for part in _stretches(kinds):
+            columns = (values[part].unsqueeze(1) for values in (learning_rate, weight_decay))
+            self._parts.append((part, Optimizer(kinds[part.start], *columns)))
+
+    def step(self, weights: Tensor, gradients: Tensor) -> None:
+        """Move ``weights`` [networks, parameters] in place; ``gradients`` is used up."""
+        for part, optimizer in self._parts:
+            optimizer.step(weights[part], gradients[part])
+
+    def keep(self, networks: Tensor) -> None:
+        """Forget all networks but those at these places, ascending."""
+        start, kept = 0, []
+        for part, optimizer in self._parts:
+            inside = networks[(networks >= part.start) & (networks < part.stop)] - part.start
+            if len(inside):
+                optimizer.keep(inside)
+                kept.append((slice(start, start := start + len(inside)), optimizer))
+        self._parts = kept
+
+    def state(self) -> dict[str, Tensor]:
+        """What :meth:`load` takes."""
+        return {f"{o.kind}.{name}": value for _, o in self._parts for name, value in o.state.items()}
+
+    def load(self, state: Mapping[str, Tensor], steps: int) -> None:
+        """Go on after ``steps`` steps with the state of optimisers of the same networks."""
+        for _, optimizer in self._parts:
+            optimizer.steps = steps
+            prefix = f"{optimizer.kind}."
+            found = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+            optimizer.state = {name: value.to(optimizer.learning_rate.device) for name, value in found.items()}
+
+
+def _stretches(kinds: Sequence[str]) -> list[slice]:
+    """Where each kind's networks stand."""
+    found, start = [], 0
+    for _, members in groupby(kinds):
+        found.append(slice(start, start := start + len(list(members))))
+    if len(found) != len(set(kinds)):
+        raise ValueError(f"networks of one optimiser do not stand together: {', '.join(kinds)}")
+    return found
 
 
 def _sgd(_: Optimizer, gradients: Tensor) -> Tensor:

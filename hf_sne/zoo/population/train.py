@@ -15,7 +15,7 @@ from hf_sne.zoo.initialization import initialize
 from hf_sne.zoo.population.batches import Batches, RunImages, generator_of, images_last, seed_of
 from hf_sne.zoo.population.layers import Pass
 from hf_sne.zoo.population.network import PopulationNetwork
-from hf_sne.zoo.population.optimizers import Optimizer
+from hf_sne.zoo.population.optimizers import Optimizers
 from hf_sne.zoo.population.weights import PopulationWeights
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def initial_network(run: "Run", data: ImageData) -> nn.Module:
 
 
 class Population:
-    """Networks of one architecture, batch size, optimiser and augmentation, in training.
+    """Networks of one architecture and batch size in training.
 
     Args:
         runs: What :func:`hf_sne.zoo.populations.group` put together.
@@ -56,18 +56,20 @@ class Population:
     """
 
     def __init__(self, runs: Sequence["Run"], data: ImageData) -> None:
-        self.data, self.runs, self.step = data, list(runs), 0
+        # Networks of one optimiser stand together.
+        self.runs = runs = sorted(runs, key=lambda run: run.training.optimizer)
+        self.data, self.step = data, 0
         self.device = data.train_images.device
         self.module = empty_network(runs[0].family, runs[0].architecture, data.shape, data.classes)
         self._network = PopulationNetwork(self.module)
         convolves = any(isinstance(part, nn.Conv2d) for part in self.module.modules())
         self._alone = convolves and self.device.type == "cpu" and runs[0].training.batch_size >= _ALONE_IMAGES
         self.weights = PopulationWeights.stack([initial_network(run, data) for run in runs], self.device)
-        self.optimizer = Optimizer(
-            runs[0].training.optimizer,
-            self._column([run.training.learning_rate for run in runs]),
-            self._column([run.training.weight_decay for run in runs]),
+        rates, decays = (
+            torch.tensor([getattr(run.training, name) for run in runs], device=self.device)
+            for name in ("learning_rate", "weight_decay")
         )
+        self.optimizers = Optimizers([run.training.optimizer for run in runs], rates, decays)
         self.images = [RunImages(run, data) for run in runs]
         self._batches = Batches(self.runs, self.images, data)
 
@@ -86,23 +88,16 @@ class Population:
         """Everything that :meth:`restore` needs to go on as if nothing had happened."""
         return {
             **{f"weights.{name}": value for name, value in self.weights.state().items()},
-            **{f"optimizer.{name}": value for name, value in self.optimizer.state.items()},
+            **{f"optimizers.{name}": value for name, value in self.optimizers.state().items()},
             "step": torch.tensor(self.step),
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on where a population of the same runs was when :meth:`state` was taken."""
-        self.step = self.optimizer.steps = int(state["step"])
+        self.step = int(state["step"])
         self._retire()
-        self.weights.load({name.removeprefix("weights."): v for name, v in state.items() if name.startswith("weights.")})
-        self.optimizer.state = {
-            name.removeprefix("optimizer."): value.to(self.device)
-            for name, value in state.items()
-            if name.startswith("optimizer.")
-        }
-
-    def _column(self, values: Sequence[float]) -> Tensor:
-        return torch.tensor(values, device=self.device).unsqueeze(1)
+        self.weights.load(_below("weights", state))
+        self.optimizers.load(_below("optimizers", state), self.step)
 
     def _retire(self) -> None:
         """Drop the runs that have taken all their steps."""
@@ -114,7 +109,7 @@ class Population:
         if going:
             kept = torch.tensor(going, device=self.device)
             self.weights.keep(kept)
-            self.optimizer.keep(kept)
+            self.optimizers.keep(kept)
             self._batches = Batches(self.runs, self.images, self.data)
 
     def _take_step(self) -> None:
@@ -123,7 +118,7 @@ class Population:
         losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         # Every network's mean loss; their sum has each network's own gradient.
         gradients = self.weights.gradients_of(losses.sum() / labels.shape[1])
-        self.optimizer.step(self.weights.flat, gradients)
+        self.optimizers.step(self.weights.flat, gradients)
 
     def _logits(self, images: Tensor) -> Tensor:
         """Logits [networks, batch, classes] of each network's images [networks, batch, channels, height, width]."""
@@ -164,3 +159,7 @@ def evaluate(module: nn.Module, tensors: Mapping[str, Tensor], images: Tensor, l
     parts = [functional_call(module, dict(tensors), part) for part in images.split(_EVALUATED)]
     logits = torch.cat(parts)
     return float(functional.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
+
+
+def _below(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}

@@ -127,7 +127,9 @@ def test_large_batches_are_trained_network_by_network_to_the_same_weights(data):
 
 
 def test_a_population_taken_up_again_goes_on_bit_for_bit(data):
-    runs = draw("resnet", 3, {"dropout": 0.3, "augmentation": "shift_flip", "learning_rate": 1e-3})
+    drawn = {"optimizer": {"choice": ["adam", "momentum"]}, "augmentation": {"choice": ["none", "shift_flip"]}}
+    runs = draw("resnet", 4, {**drawn, "dropout": 0.3})
+    assert len({run.training.optimizer for run in runs}) == 2
     whole = last_networks(runs, data)
     first = Population(runs, data)
     training = first.train()
@@ -143,9 +145,16 @@ def test_a_population_taken_up_again_goes_on_bit_for_bit(data):
 
 def test_dropout_and_noise_are_each_runs_own(data):
     """A run's network does not depend on the runs beside it, whatever is drawn at random in training."""
-    settings = {"dropout": {"choice": [0.0, 0.5]}, "augmentation": "shift", "label_noise": {"uniform": [0, 0.5]}}
-    runs = draw("mlp", 4, {**settings, "train_fraction": {"choice": [0.3, 1.0]}, "optimizer": "sgd"})
-    assert len({run.training.dropout for run in runs}) == 2
+    settings = {
+        "dropout": {"choice": [0.0, 0.5]},
+        "augmentation": {"choice": ["none", "shift"]},
+        "label_noise": {"uniform": [0, 0.5]},
+        "train_fraction": {"choice": [0.3, 1.0]},
+        "optimizer": {"choice": ["sgd", "momentum"]},
+    }
+    runs = draw("mlp", 6, settings)
+    for name in ("dropout", "augmentation", "optimizer"):
+        assert len({getattr(run.training, name) for run in runs}) == 2
     together = last_networks(runs, data)
     for run in runs:
         assert_same(together[run.id].tensors, last_networks([run], data)[run.id].tensors)
