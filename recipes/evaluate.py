@@ -25,7 +25,7 @@ def mean_log_norm(layers: tuple[Layer, ...]) -> float:
 
 def log_parameters(layers: tuple[Layer, ...]) -> float:
     """log10 of the number of parameters."""
-    tensors = (tensor for layer in layers for tensor in (layer.weight, layer.bias) if tensor)
+    tensors = (tensor for layer in layers for tensor in layer.tensors)
     return math.log10(sum(tensor.numel for tensor in tensors))
 
 

@@ -52,7 +52,7 @@ class ExampleMaker:
 
     def make(self, entry: ZooEntry) -> Example:
         """The example of one network."""
-        tensors = [t for layer in entry.layers for t in (layer.weight, layer.bias) if t is not None]
+        tensors = [tensor for layer in entry.layers for tensor in layer.tensors]
         key = (*((tensor.name, tensor.shape) for tensor in tensors), entry.buffers)
         if key not in self._layouts:
             self._layouts[key] = self._lay_out(entry)
@@ -68,10 +68,9 @@ class ExampleMaker:
     def _lay_out(self, entry: ZooEntry) -> Layout:
         positions, start = {}, 1
         for layer in entry.layers:
-            for tensor in (layer.weight, layer.bias):
-                if tensor is not None:
-                    positions[tensor.name] = torch.arange(start, start + tensor.numel).view(tensor.shape)
-                    start += tensor.numel
+            for tensor in layer.tensors:
+                positions[tensor.name] = torch.arange(start, start + tensor.numel).view(tensor.shape)
+                start += tensor.numel
         return Layout(self.processor.gather_plan(entry.layers), positions, hidden_units(entry.layers, entry.buffers))
 
     def encode(

@@ -42,7 +42,7 @@ class Checkpoint:
     @property
     def read_elements(self) -> int:
         """Number of scalars in the layers."""
-        tensors = (tensor for layer in self.layers for tensor in (layer.weight, layer.bias) if tensor is not None)
+        tensors = (tensor for layer in self.layers for tensor in layer.tensors)
         return sum(tensor.numel for tensor in tensors)
 
     @property

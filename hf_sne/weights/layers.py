@@ -29,6 +29,11 @@ class Layer:
     bias: LazyTensor | None
     source: int | None = None
 
+    @property
+    def tensors(self) -> tuple[LazyTensor, ...]:
+        """The weight and the bias, those that are there."""
+        return tuple(tensor for tensor in (self.weight, self.bias) if tensor is not None)
+
 
 def arrange_layers(
     tensors: Mapping[str, LazyTensor], module: nn.Module | None = None

@@ -21,7 +21,7 @@ def push_zoo(
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-    from httpx import HTTPError
+    from httpx2 import HTTPError
 
     require("matplotlib", "the card's histogram", "plot")
     faults = list(Manifest.read(folder).faults(folder))

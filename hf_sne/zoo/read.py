@@ -64,5 +64,4 @@ def _entry(zoo: str, labels: dict[str, Any], tensors: dict[str, Tensor], layout:
 
 
 def _is_finite(entry: ZooEntry) -> bool:
-    tensors = (tensor for layer in entry.layers for tensor in (layer.weight, layer.bias) if tensor is not None)
-    return all(bool(tensor.read().isfinite().all()) for tensor in tensors)
+    return all(bool(tensor.read().isfinite().all()) for layer in entry.layers for tensor in layer.tensors)

@@ -2,17 +2,18 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from hf_sne.errors import UserError
 from hf_sne.zoo.atomic import write_bytes
 from hf_sne.zoo.images import ImageData
 from hf_sne.zoo.plan import Run
@@ -28,6 +29,11 @@ _MEASURED_TRAINING_IMAGES = 2000
 _CPU_IMAGES = 256
 _CPU_NETWORKS = 32
 _GPU_NETWORKS = 512
+_LABELS = "labels"
+
+
+class UnitFileError(UserError):
+    """A unit's record, or what its training left behind, cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,16 @@ def _size(device: str, batch_size: int) -> int:
 
 
 class UnitFile:
-    """The record of a finished unit: label rows and weights, in one safetensors file."""
+    """The record of a finished unit: label rows and weights, in one safetensors file.
+
+    Raises:
+        UnitFileError: the file is no such record, or only a part of one.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file = safe_open(path, framework="np")
-        self.labels: list[Labels] = json.loads(self._file.metadata()["labels"])
+        with _told(path):
+            self._file = safe_open(path, framework="np")
+            self.labels: list[Labels] = json.loads(self._file.get_tensor(_LABELS).tobytes())
 
     def vector(self, row: int) -> Vector:
         """Weights of one row."""
@@ -71,10 +82,22 @@ class UnitFile:
         return vector
 
 
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, KeyError, ValueError) as error:
+        fix = "delete this file and run again: its networks are trained anew"
+        raise UnitFileError(f"{path}: damaged ({error})", fix=fix) from error
+
+
 def train_unit(unit: Unit, data: ImageData, state: Path | None = None) -> bytes:
     """Train and measure the runs of a unit; the content of its :class:`UnitFile`.
 
     ``state`` is where the training leaves word of itself every minute, to be taken up again after a kill.
+
+    Raises:
+        UnitFileError: ``state`` is damaged.
     """
     return _Training(unit, data, state).run()
 
@@ -100,18 +123,19 @@ class _Training:
 
     def _pack(self, tensors: dict[str, Tensor]) -> bytes:
         rows = np.stack(self._vectors) if self._vectors else np.zeros((0, self._layout.length), np.float32)
-        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        # No metadata, for a safetensors header has a largest size that the labels of a long curve exceed.
+        labels = np.frombuffer(json.dumps(self._labels).encode(), np.uint8).copy()
+        tensors = {f"state.{name}": value.detach().cpu().contiguous() for name, value in tensors.items()}
         return safetensors.torch.save(
-            {WEIGHTS: torch.from_numpy(rows), **{f"state.{name}": value for name, value in tensors.items()}},
-            metadata={"labels": json.dumps(self._labels)},
+            {WEIGHTS: torch.from_numpy(rows), _LABELS: torch.from_numpy(labels), **tensors}
         )
 
     def _take_up(self, path: Path) -> None:
-        with safe_open(path, framework="pt") as file:
-            self._labels = json.loads(file.metadata()["labels"])
-            self._vectors = list(file.get_tensor(WEIGHTS).numpy())
-            names = [name for name in file.keys() if name.startswith("state.")]  # noqa: SIM118
-            self._population.restore({name.removeprefix("state."): file.get_tensor(name) for name in names})
+        with _told(path):
+            kept = safetensors.torch.load_file(path)
+            self._labels = json.loads(kept.pop(_LABELS).numpy().tobytes())
+            self._vectors = list(kept.pop(WEIGHTS).numpy())
+            self._population.restore({name.removeprefix("state."): value for name, value in kept.items()})
 
     def _record(self, snapshots: Sequence[Snapshot]) -> None:
         """Measure and keep some networks, and the damaged twins that their runs ask for."""

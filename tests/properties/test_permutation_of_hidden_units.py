@@ -18,7 +18,7 @@ def moves(digit_zoos):
         groups = hidden_units(entry.layers)
         if not groups or entry.test_accuracy < 0.5:
             continue
-        tensors = {t.name: t.read() for layer in entry.layers for t in (layer.weight, layer.bias) if t is not None}
+        tensors = {t.name: t.read() for layer in entry.layers for t in layer.tensors}
         orders = draw_permutations(groups, torch.Generator().manual_seed(number))
         score = pipe(tensors)["score"]
         legal.append(abs(pipe(permute(tensors, groups, orders))["score"] - score))

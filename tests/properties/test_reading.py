@@ -63,7 +63,7 @@ def _check_message(message: str, file: str) -> None:
 
 
 def _check_tensors(checkpoint) -> None:
-    held = [tensor for layer in checkpoint.layers for tensor in (layer.weight, layer.bias) if tensor is not None]
+    held = [tensor for layer in checkpoint.layers for tensor in layer.tensors]
     assert len(held) + len(checkpoint.skipped) <= LIMITS.tensors
     assert len({tensor.name for tensor in held}) == len(held)
     assert 0 <= checkpoint.coverage()["fraction"] <= 1
