@@ -3,6 +3,7 @@
 The rules of reading a checkpoint are in :mod:`hf_sne.weights.errors`.
 """
 
+from functools import partial
 from typing import Any, ClassVar
 
 from hf_sne.escape import visible
@@ -21,6 +22,10 @@ class UserError(HfSneError):
         self.message = message
         self.fix = fix
         super().__init__(f"{message}. Fix: {fix}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without this an error raised in a worker process cannot travel back: ``fix`` is a keyword.
+        return partial(type(self), fix=self.fix), (self.message,)
 
 
 class CheckpointError(UserError):
@@ -41,7 +46,6 @@ class CheckpointError(UserError):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Without this an error raised in a worker process cannot travel back: its arguments are keywords.
         return _rebuild, (type(self), self.file, self.found, self.allowed, self.fix)
 
 

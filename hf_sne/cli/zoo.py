@@ -8,8 +8,11 @@ from rich.markup import escape
 
 from hf_sne.cli.console import REFUSED, notes_console, results_console
 from hf_sne.cli.progress import show_progress
+from hf_sne.escape import visible
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from hf_sne.zoo.manifest import Manifest
     from hf_sne.zoo.workers import Backend
 
@@ -43,7 +46,7 @@ def make_command(
     if data is not None:
         settings = replace(settings, data=data)
     backend = _backend(workers, device, ray=ray or ray_address is not None, address=ray_address)
-    show_progress(make_zoo(settings, output, backend, population), output.name)
+    show_progress(make_zoo(settings, output, backend, population), output.resolve().name)
     info_command(output)
 
 
@@ -69,35 +72,48 @@ def info_command(
     from hf_sne.zoo.manifest import Manifest
 
     manifest = Manifest.read(folder)
+    faults = list(manifest.faults(folder)) if verify else []
+    for fault in faults:
+        results_console().print(visible(fault), highlight=False, markup=False, soft_wrap=True)
+    if faults:
+        raise typer.Exit(REFUSED)
     _print_contents(folder, manifest)
     if verify:
-        faults = list(manifest.faults(folder))
-        for fault in faults:
-            results_console().print(fault, highlight=False, markup=False, soft_wrap=True)
-        if faults:
-            raise typer.Exit(REFUSED)
         results_console().print(f"{len(manifest.files)} files are as the manifest says", highlight=False)
 
 
 def _print_contents(folder: Path, manifest: "Manifest") -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from hf_sne.zoo.card import read_labels
+    from hf_sne.zoo.card import counted, read_labels, split_order
 
     labels = read_labels(folder, manifest)
-    table = Table(title=f"{escape(str(folder))}: {len(labels):,} checkpoints of {labels['run'].nunique():,} networks")
-    for name in ("family", "networks", "checkpoints", "parameters", "test accuracy, 5 / 50 / 95 %", "diverged"):
-        table.add_column(name, justify="left" if name == "family" else "right")
+    total = f"{counted(len(labels), 'checkpoint')} of {counted(labels['run'].nunique(), 'network')}"
+    title = f"{visible(str(folder))}: {total}; 5 %, median and 95 % of the test accuracies"
+    results_console().print(title, highlight=False, markup=False, soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
+    table.add_column("family", overflow="fold")
+    for name in ("networks", "checkpoints", "parameters", "5 %", "median", "95 %", "diverged"):
+        table.add_column(name, justify="right", no_wrap=True)
     for family, part in labels.groupby("family", sort=False):
-        accuracy = " / ".join(f"{value:.3f}" for value in part["test_accuracy"].quantile([0.05, 0.5, 0.95]))
-        fewest, most = part["parameters"].min(), part["parameters"].max()
-        size = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
-        diverged = str(int(part["diverged"].fillna(False).sum()))
-        table.add_row(escape(str(family)), f"{part['run'].nunique():,}", f"{len(part):,}", size, accuracy, diverged)
+        table.add_row(*_summary(str(family), part))
     results_console().print(table)
-    for split, part in labels.groupby("split", sort=False):
-        line = f"{split}: {len(part):,} checkpoints of {part['run'].nunique():,} networks"
+    for split, part in sorted(labels.groupby("split"), key=lambda group: split_order(str(group[0]))):
+        line = f"{split}: {counted(len(part), 'checkpoint')} of {counted(part['run'].nunique(), 'network')}"
         results_console().print(line, highlight=False, markup=False)
+
+
+def _summary(family: str, labels: "DataFrame") -> list[str]:
+    fewest, most = labels["parameters"].min(), labels["parameters"].max()
+    return [
+        escape(visible(family)),
+        f"{labels['run'].nunique():,}",
+        f"{len(labels):,}",
+        f"{fewest:,}" if fewest == most else f"{fewest:,}-{most:,}",
+        *(f"{value:.3f}" for value in labels["test_accuracy"].quantile([0.05, 0.5, 0.95])),
+        f"{int(labels['diverged'].fillna(False).sum()):,}",
+    ]
 
 
 @app.command("convert")
@@ -117,7 +133,9 @@ def convert_command(
     from hf_sne.zoo.convert import convert_zoo
 
     skipped: list[str] = []
-    show_progress(convert_zoo(source, output, license, allow_pickle=allow_pickle, skipped=skipped), output.name)
+    show_progress(
+        convert_zoo(source, output, license, allow_pickle=allow_pickle, skipped=skipped), output.resolve().name
+    )
     for line in skipped:
         notes_console().print(f"skipped {line}", highlight=False, markup=False, soft_wrap=True)
     info_command(output)

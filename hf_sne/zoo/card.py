@@ -1,15 +1,18 @@
 """The data set card of a zoo, written from the zoo itself."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hf_sne.escape import visible
 from hf_sne.zoo.atomic import write_bytes
-from hf_sne.zoo.manifest import FileRecord, Manifest
+from hf_sne.zoo.manifest import FileRecord, Manifest, ManifestError
 from hf_sne.zoo.plots import accuracy_histogram
 from hf_sne.zoo.schema import HYPERPARAMETERS, LABELS
 
@@ -17,10 +20,11 @@ CARD = "README.md"
 PICTURE = "accuracy.png"
 DEFAULT_LICENSE = "cc-by-4.0"
 _TEMPLATE = "zoo_dataset.md"
+_LISTED = 8  # different values of a hyper-parameter
 
 
 def write_card(folder: Path, repo: str = "") -> None:
-    """Write ``README.md``, through which ``load_dataset`` knows the configs, and the histogram where there is matplotlib.
+    """Write ``README.md``, by which ``load_dataset`` knows the configs, and the histogram where there is matplotlib.
 
     Args:
         folder: A zoo with its manifest.
@@ -31,26 +35,54 @@ def write_card(folder: Path, repo: str = "") -> None:
 
     manifest = Manifest.read(folder)
     labels = read_labels(folder, manifest)
+    name = repo or folder.resolve().name
     picture = accuracy_histogram(labels, folder / PICTURE)
-    environment = Environment(undefined=StrictUndefined, trim_blocks=False, autoescape=False)  # noqa: S701 (Markdown)
-    environment.filters["thousands"] = "{:,}".format
+    environment = Environment(
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 (Markdown)
+    )
+    environment.filters |= {"thousands": "{:,}".format, "counted": counted}
     content = environment.from_string(_template()).render(
-        card_data=_metadata(manifest, labels, repo or folder.name).to_yaml(), **_facts(folder, manifest, labels, picture, repo)
+        card_data=_metadata(manifest, labels, name).to_yaml(),
+        picture=PICTURE if picture else "",
+        **_facts(manifest, labels, name),
     )
     DatasetCard(content)  # refuses metadata that is not YAML
     write_bytes(folder / CARD, content.encode())
     known = {CARD: FileRecord.of(folder / CARD)} | ({PICTURE: FileRecord.of(folder / PICTURE)} if picture else {})
-    Manifest(manifest.source, manifest.configs, {**manifest.files, **known}).write(folder)
+    replace(manifest, files={**manifest.files, **known}).write(folder)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 network``, ``2,000 networks``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def split_order(name: str) -> tuple[int, str]:
+    """Sorts splits as they are usually named."""
+    usual = ("train", "validation", "test")
+    return (usual.index(name) if name in usual else len(usual), name)
 
 
 def read_labels(folder: Path, manifest: Manifest) -> pd.DataFrame:
-    """The labels of every row, and its ``split``; weights are not read."""
-    tables = []
-    for name, record in manifest.files.items():
-        if record.rows:
-            table = pq.read_table(folder / name, columns=list(LABELS)).to_pandas()
-            tables.append(table.assign(split=Path(name).name.split("-")[0]))
+    """The labels of every row, and its ``split``; weights are not read.
+
+    Raises:
+        ManifestError: a table cannot be read.
+    """
+    tables = [_read_table(folder / name) for name, record in manifest.files.items() if record.rows]
     return pd.concat(tables, ignore_index=True)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        table: pd.DataFrame = pq.read_table(path, columns=list(LABELS)).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise ManifestError(f"{path}: {error}", fix="restore the file, or make or convert the zoo anew") from error
+    return table.assign(split=path.name.split("-")[0])
 
 
 def _template() -> str:
@@ -62,27 +94,22 @@ def _template() -> str:
 def _metadata(manifest: Manifest, labels: pd.DataFrame, name: str) -> Any:
     from huggingface_hub import DatasetCardData
 
-    splits = sorted({split for config in manifest.configs.values() for split in config}, key=_split_order)
-    configs = [_config("default", "*", splits, default=True)]
-    configs += [_config(name, name, list(manifest.configs[name])) for name in manifest.configs]
+    configs = [_config("default", "*", set().union(*manifest.configs.values()), default=True)]
+    configs += [_config(family, family, set(splits)) for family, splits in manifest.configs.items()]
     configs.append({"config_name": "layouts", "data_files": [{"split": "train", "path": "layouts.parquet"}]})
     return DatasetCardData(
         license=manifest.source.get("license", DEFAULT_LICENSE),
-        pretty_name=name,
+        pretty_name=name.split("/")[-1],
         size_categories=[_size_category(len(labels))],
         tags=["model-zoo", "weight-space", "neural-network-weights", "hf_sne"],
         configs=configs,
     )
 
 
-def _config(name: str, folder: str, splits: list[str], *, default: bool = False) -> dict[str, Any]:
-    files = [{"split": split, "path": f"data/{folder}/{split}-*.parquet"} for split in splits]
+def _config(name: str, folder: str, splits: set[str], *, default: bool = False) -> dict[str, Any]:
+    ordered = sorted(splits, key=split_order)
+    files = [{"split": split, "path": f"data/{folder}/{split}-*.parquet"} for split in ordered]
     return {"config_name": name, "data_files": files} | ({"default": True} if default else {})
-
-
-def _split_order(name: str) -> tuple[int, str]:
-    usual = ("train", "validation", "test")
-    return (usual.index(name) if name in usual else len(usual), name)
 
 
 def _size_category(rows: int) -> str:
@@ -90,41 +117,45 @@ def _size_category(rows: int) -> str:
     return next((name for bound, name in bounds if rows < bound), "1M<n<10M")
 
 
-def _facts(folder: Path, manifest: Manifest, labels: pd.DataFrame, picture: bool, repo: str) -> dict[str, Any]:
+def _facts(manifest: Manifest, labels: pd.DataFrame, repo: str) -> dict[str, Any]:
     import yaml
 
     plan = manifest.source.get("plan")
-    splits = labels.groupby("split").agg(rows=("id", "size"), runs=("run", "nunique")).reset_index()
-    splits = splits.sort_values("split", key=lambda names: names.map(lambda name: _split_order(name)[0]))
+    families = [_family(name, part) for name, part in labels.groupby("family", sort=False)]
+    large = {name.split("/")[1] for name in manifest.files if name.endswith(".safetensors")}
     return {
-        "title": (repo or folder.name).split("/")[-1],
-        "repo": repo or str(folder),
+        "title": repo.split("/")[-1],
+        "repo": repo,
         "rows": len(labels),
         "runs": labels["run"].nunique(),
-        "data": ", ".join(f"`{name}`" for name in sorted(labels["data"].dropna().unique())) or "images",
+        "data": ", ".join(f"`{visible(name)}`" for name in sorted(labels["data"].dropna().unique())) or "images",
         "made_with": manifest.made_with,
-        "picture": PICTURE if picture else "",
-        "families": [_family(name, part) for name, part in labels.groupby("family", sort=False)],
-        "splits": [{"name": s.split, "rows": s.rows, "runs": s.runs} for s in splits.itertuples()],
+        "families": families,
+        "example": next((family for family in families if family["name"] not in large), None),
+        "splits": [
+            {"name": name, "rows": len(part), "runs": part["run"].nunique()}
+            for name, part in sorted(labels.groupby("split"), key=lambda group: split_order(str(group[0])))
+        ],
         "damaged": int((labels["damage"] == "shuffled").sum()),
-        "large": any(name.endswith(".safetensors") for name in manifest.files),
+        "diverged": int(labels["diverged"].fillna(False).sum()),
+        "large": bool(large),
         "extra": bool(labels["extra"].notna().any()),
         "plan": yaml.safe_dump(plan, sort_keys=False).strip() if plan else "",
-        "how": "`hf-sne zoo make` with this plan:" if plan else f"Converted from {manifest.source.get('converted_from')}.",
+        "source": visible(str(manifest.source.get("converted_from", ""))),
         "license": manifest.source.get("license", DEFAULT_LICENSE),
     }
 
 
 def _family(name: Any, labels: pd.DataFrame) -> dict[str, Any]:
-    low, median, high = labels["test_accuracy"].quantile([0.05, 0.5, 0.95])
     fewest, most = labels["parameters"].min(), labels["parameters"].max()
     return {
         "name": name,
+        "split": min(labels["split"].unique(), key=split_order),
         "rows": len(labels),
         "runs": labels["run"].nunique(),
         "architectures": labels["architecture"].nunique() or labels["arch"].nunique(),
         "parameters": f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}",
-        "accuracy": f"{median:.3f} ({low:.3f} to {high:.3f})",
+        "accuracy": [f"{value:.3f}" for value in labels["test_accuracy"].quantile([0.05, 0.5, 0.95])],
         "diverged": int(labels["diverged"].fillna(False).sum()),
         "ranges": list(_ranges(labels)),
     }
@@ -136,8 +167,13 @@ def _ranges(labels: pd.DataFrame) -> Iterator[tuple[str, str]]:
         values = labels[name].dropna()
         if name == "seed" or values.empty:
             continue
-        if values.nunique() <= 8:
-            shares = values.value_counts(normalize=True).sort_index()
-            yield name, ", ".join(f"{value:g}" if isinstance(value, float | int) else str(value) for value in shares.index)
+        if values.nunique() <= _LISTED:
+            yield name, ", ".join(_shown(value) for value in sorted(values.unique()))
         else:
-            yield name, f"{values.min():.3g} to {values.max():.3g}, median {values.median():.3g}"
+            yield name, f"{_shown(values.min())} to {_shown(values.max())}, median {_shown(values.median())}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return visible(value)
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"

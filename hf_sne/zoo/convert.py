@@ -13,7 +13,12 @@ from hf_sne.zoo.write import write_zoo
 
 
 def convert_zoo(
-    source: Path, folder: Path, license: str, *, allow_pickle: bool = False, skipped: list[str]  # noqa: A002
+    source: Path,
+    folder: Path,
+    license: str,  # noqa: A002
+    *,
+    allow_pickle: bool = False,
+    skipped: list[str],
 ) -> Iterator[Progress]:
     """Write the checkpoints of ``source`` as a zoo folder; iterate to let it work.
 
@@ -32,7 +37,7 @@ def convert_zoo(
     rows = read_rows(source, allow_pickle=allow_pickle, skipped=skipped)
     yield Progress("writing", 0, len(rows.labels))
     written = 0
-    for count in write_zoo(folder, rows, {"converted_from": source.name, "license": license}, SPLITS):
+    for count in write_zoo(folder, rows, {"converted_from": source.resolve().name, "license": license}, SPLITS):
         written += count
         yield Progress("writing", written, len(rows.labels))
     write_card(folder)

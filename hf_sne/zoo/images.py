@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -79,10 +79,17 @@ def save_images(data: ImageData, path: Path) -> None:
 
 
 def open_images(path: Path, device: str = "cpu") -> ImageData:
-    """The images that :func:`save_images` kept."""
-    with safe_open(path, framework="pt", device=device) as file:
-        about = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in _TENSORS}
+    """The images that :func:`save_images` kept.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt", device=device) as file:
+            about = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in _TENSORS}
+    except SafetensorError as error:
+        raise UserError(f"{path}: damaged ({error})", fix="delete this file and run again") from error
     return ImageData(name=about["name"], classes=int(about["classes"]), **tensors)
 
 

@@ -10,7 +10,7 @@ Fill = Callable[[Tensor], Tensor]
 
 
 def _as_built(weight: Tensor) -> Tensor:
-    """torch's own initialisation, left as it is but for the scale."""
+    """The initialisation of torch, left as it is but for the scale."""
     return weight
 
 
@@ -44,4 +44,3 @@ def initialize(module: nn.Module, scheme: str, scale: float) -> None:
             fill(part.weight)
             if part.bias is not None and scheme != "default":
                 nn.init.zeros_(part.bias)
-

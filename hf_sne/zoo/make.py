@@ -2,17 +2,18 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 
 from hf_sne.errors import UserError
-from hf_sne.zoo.atomic import check_space, write_bytes
-from hf_sne.zoo.card import write_card
-from hf_sne.zoo.images import ImageData, load_images, save_images
+from hf_sne.evaluation.splits import split_by_run
+from hf_sne.zoo.atomic import check_space, make_folder, write_bytes
+from hf_sne.zoo.card import CARD, write_card
+from hf_sne.zoo.families import empty_network
+from hf_sne.zoo.images import ImageData, load_images, open_images, save_images
 from hf_sne.zoo.manifest import MANIFEST, Manifest, ManifestError
 from hf_sne.zoo.plan import Plan, Run
 from hf_sne.zoo.schema import Layout, Rows
@@ -52,35 +53,45 @@ def make_zoo(plan: Plan, folder: Path, backend: Backend, networks: int = 0) -> I
         UserError: another plan's zoo is there, another process makes it, the disk is full, the images cannot be read.
     """
     runs = plan.draw_runs()
-    folder.mkdir(parents=True, exist_ok=True)
+    split_by_run([run.id for run in runs], plan.splits, plan.seed)  # refused now rather than after the training
     if (folder / MANIFEST).exists():
         _check_same(Manifest.read(folder).source.get("fingerprint"), plan, folder)
+    work = folder / _WORK
+    if _is_whole(folder) and not work.exists():
         yield Progress("complete", len(runs), len(runs), len(runs))
         return
-    work = folder / _WORK
-    work.mkdir(exist_ok=True)
+    make_folder(work)
     try:
         with FileLock(work / "lock", timeout=0):
-            yield from _train(plan, runs, folder, backend, networks)
-            yield from _write(plan, runs, folder)
+            if not _is_whole(folder):
+                yield from _train(plan, runs, folder, backend, networks)
+                yield from _write(plan, runs, folder)
+            shutil.rmtree(work)
     except Timeout as error:
         raise UserError(f"{folder}: another process is making this zoo", fix="wait for it, or stop it") from error
-    shutil.rmtree(work)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether all has been written: the card is the last."""
+    return (folder / MANIFEST).exists() and CARD in Manifest.read(folder).files
 
 
 def _train(plan: Plan, runs: list[Run], folder: Path, backend: Backend, networks: int) -> Iterator[Progress]:
     work = folder / _WORK
-    units = _units(plan, runs, work, backend.device, networks)
-    done = [unit for unit in units if _path(work, unit).exists()]
-    resumed = count = sum(len(unit.runs) for unit in done)
-    yield Progress("reading images", count, len(runs), resumed)
-    missing = [unit for unit in units if unit not in done]
+    begun = (work / _UNITS).exists()
+    if not begun or not (work / _IMAGES).exists():
+        yield Progress("reading images", 0, len(runs))
+        save_images(load_images(plan.data), work / _IMAGES)
+    units = _kept_units(plan, runs, work) if begun else group(runs, backend.device, networks)
+    missing = [unit for unit in units if not _path(work, unit).exists()]
+    _check_space(missing, folder)
+    if not begun:
+        # Only now, so that a plan that cannot be begun may be changed.
+        kept = {"fingerprint": plan.fingerprint, "units": [[run.id for run in unit.runs] for unit in units]}
+        write_bytes(work / _UNITS, json.dumps(kept).encode())
     if not missing:
         return
-    data = load_images(plan.data)
-    if not (work / _IMAGES).exists():
-        save_images(data, work / _IMAGES)
-    check_space(folder, 2 * sum(_bytes(unit, data) for unit in missing))
+    resumed = count = len(runs) - sum(len(unit.runs) for unit in missing)
     yield Progress("training", count, len(runs), resumed)
     for unit, content in backend.train(missing, work / _IMAGES, work):
         write_bytes(_path(work, unit), content)
@@ -89,19 +100,17 @@ def _train(plan: Plan, runs: list[Run], folder: Path, backend: Backend, networks
         yield Progress("training", count, len(runs), resumed)
 
 
-def _units(plan: Plan, runs: list[Run], work: Path, device: str, networks: int) -> list[Unit]:
-    """The units of the plan, as they were put together when its making began."""
+def _kept_units(plan: Plan, runs: list[Run], work: Path) -> list[Unit]:
+    """The units as they were put together when the making of the zoo began."""
     path = work / _UNITS
-    if not path.exists():
-        content = [[run.id for run in unit.runs] for unit in group(runs, device, networks)]
-        write_bytes(path, json.dumps({"fingerprint": plan.fingerprint, "units": content}).encode())
     try:
         kept = json.loads(path.read_text())
-    except ValueError as error:
-        raise ManifestError(f"{path}: {error}", fix="delete the folder and make the zoo anew") from error
-    _check_same(kept["fingerprint"], plan, work.parent)
+        fingerprint, units = kept["fingerprint"], kept["units"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ManifestError(f"{path}: damaged ({error})", fix=f"delete {work} and make the zoo anew") from error
+    _check_same(fingerprint, plan, work.parent)
     by_id = {run.id: run for run in runs}
-    return [Unit(f"{place:06d}", tuple(by_id[name] for name in unit)) for place, unit in enumerate(kept["units"])]
+    return [Unit(f"{place:06d}", tuple(by_id[name] for name in unit)) for place, unit in enumerate(units)]
 
 
 def _check_same(fingerprint: str | None, plan: Plan, folder: Path) -> None:
@@ -121,10 +130,14 @@ def _state(work: Path, unit: Unit) -> Path:
     return work / f"{unit.id}.state"
 
 
+def _check_space(units: Sequence[Unit], folder: Path) -> None:
+    """Refuse to begin where the records of all units and the zoo made of them would not fit."""
+    data = open_images(folder / _WORK / _IMAGES)
+    check_space(folder, 2 * sum(_bytes(unit, data) for unit in units))
+
+
 def _bytes(unit: Unit, data: ImageData) -> int:
     """About what a unit's record takes."""
-    from hf_sne.zoo.families import empty_network
-
     first = unit.runs[0]
     module = empty_network(first.family, first.architecture, data.shape, data.classes)
     size = sum(value.numel() for value in module.state_dict().values())
@@ -154,9 +167,6 @@ def _write(plan: Plan, runs: list[Run], folder: Path) -> Iterator[Progress]:
 
 
 def _layouts(runs: list[Run], files: list[UnitFile], work: Path) -> dict[str, Layout]:
-    from hf_sne.zoo.families import empty_network
-    from hf_sne.zoo.images import open_images
-
     data = open_images(work / _IMAGES)
     by_id = {run.id: run for run in runs}
     layouts: dict[str, Layout] = {}

@@ -1,4 +1,4 @@
-"""The manifest of a zoo folder: what it holds and the hash of every file; written last, so a zoo that has one is whole."""
+"""The manifest of a zoo folder: what it holds and the hash of every file; a zoo that has none was not finished."""
 
 import json
 from collections.abc import Iterator
@@ -74,8 +74,8 @@ class Manifest:
         return manifest
 
     def write(self, folder: Path) -> None:
-        """Write it atomically."""
-        write_bytes(folder / MANIFEST, (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode())
+        """Write it atomically, fields in their own order: that of a plan's splits decides which runs are in them."""
+        write_bytes(folder / MANIFEST, (json.dumps(asdict(self), indent=1) + "\n").encode())
 
     def faults(self, folder: Path) -> Iterator[str]:
         """What of the folder differs from the manifest; reads every file."""

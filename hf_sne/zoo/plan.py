@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from numbers import Real
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,9 @@ from hf_sne.zoo.space import draw, expand_grids, merge
 from hf_sne.zoo.training_settings import TRAINING, TrainingSettings
 
 SPLITS = {"train": 0.7, "validation": 0.15, "test": 0.15}
-_FAMILY_FIELDS = ("runs", "runs_per_architecture", "architecture", "training")
+_PLAN_FIELDS = {"data": str, "families": Mapping, "seed": int, "training": Mapping, "splits": Mapping}
+_FAMILY_FIELDS = {"runs": int, "runs_per_architecture": int, "architecture": Mapping, "training": Mapping}
+_KINDS = {str: "a text", int: "a whole number", Real: "a number", Mapping: "a mapping"}
 
 
 class PlanError(UserError):
@@ -39,15 +42,6 @@ class Run:
     architecture: dict[str, Any]
     seed: int
     training: TrainingSettings
-
-    def as_json(self) -> dict[str, Any]:
-        """The run as plain JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Run":
-        """The run that :meth:`as_json` wrote."""
-        return cls(**{**content, "training": TrainingSettings.from_json(content["training"])})
 
 
 @dataclass(frozen=True)
@@ -107,14 +101,20 @@ class Plan:
         Raises:
             PlanError: a field is unknown, missing or of the wrong type.
         """
-        known = [f.name for f in fields(cls)]
-        _check_fields(content, known, ("data", "families"), source)
+        _check_fields(content, _PLAN_FIELDS, ("data", "families"), source)
         families = {}
-        for name, part in _mapping(content["families"], f"{source}: families").items():
+        for name, part in content["families"].items():
             _check_fields(part, _FAMILY_FIELDS, ("runs",), f"{source}: families.{name}")
             families[str(name)] = FamilyPlan(**part)
+        if not families:
+            raise PlanError(f"{source}: 'families' names none", fix="see recipes/zoos")
+        splits = content.get("splits", {})
+        _check_fields(splits, dict.fromkeys(splits, Real), (), f"{source}: splits")
         plan = cls(**{**content, "families": families})
-        plan.draw_runs()
+        try:
+            plan.draw_runs()
+        except UserError as error:
+            raise PlanError(f"{source}: {error.message}", fix=error.fix) from error
         return plan
 
     def as_json(self) -> dict[str, Any]:
@@ -124,8 +124,9 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """Changes with the runs of the plan and the images they are trained on."""
-        runs = [run.as_json() for run in self.draw_runs()]
-        return sha256(json.dumps([Path(self.data).name, self.splits, runs], sort_keys=True).encode()).hexdigest()
+        runs = [asdict(run) for run in self.draw_runs()]
+        content = [Path(self.data).name, list(self.splits.items()), runs]
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def draw_runs(self) -> list[Run]:
         """Every run, family by family; a run depends on the seed, its index and the spaces of its family alone.
@@ -145,7 +146,7 @@ class Plan:
     def _draw_family(self, name: str, part: FamilyPlan) -> list[Run]:
         for count in ("runs", "runs_per_architecture"):
             value = getattr(part, count)
-            if not isinstance(value, int) or value < 1:
+            if value < 1:
                 raise PlanError(f"families.{name}.{count} is {value!r}", fix="give a whole number of 1 or more")
         points = expand_grids(self.spaces(name), name)
         return [
@@ -165,15 +166,15 @@ class Plan:
         )
 
 
-def _mapping(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not value:
-        raise PlanError(f"{where} is {type(value).__name__} {value!r}, not a mapping", fix="see recipes/zoos")
-    return value
-
-
-def _check_fields(content: Any, known: Any, required: tuple[str, ...], where: str) -> None:
-    content = _mapping(content, where)
-    faults = [f"{name!r} is no field" for name in content if name not in known]
+def _check_fields(content: Any, kinds: Mapping[str, type], required: tuple[str, ...], where: str) -> None:
+    if not isinstance(content, Mapping):
+        raise PlanError(f"{where} is {type(content).__name__} {content!r}, not a mapping", fix="see recipes/zoos")
+    faults = [f"{name!r} is no field" for name in content if name not in kinds]
     faults += [f"{name!r} is missing" for name in required if name not in content]
+    faults += [
+        f"{name!r} is {content[name]!r}, not {_KINDS[kind]}"
+        for name, kind in kinds.items()
+        if name in content and not isinstance(content[name], kind)
+    ]
     if faults:
-        raise PlanError(f"{where}: {'; '.join(faults)}", fix=f"known fields: {', '.join(known)}")
+        raise PlanError(f"{where}: {'; '.join(faults)}", fix=f"known fields: {', '.join(kinds)}")

@@ -15,6 +15,7 @@ def accuracy_histogram(labels: pd.DataFrame, path: Path) -> bool:
         return False
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     groups = [(str(name), part["test_accuracy"].dropna()) for name, part in labels.groupby("family", sort=False)]
     figure = Figure(figsize=(7, 3.5), layout="constrained")
@@ -22,13 +23,15 @@ def accuracy_histogram(labels: pd.DataFrame, path: Path) -> bool:
     axes = figure.add_subplot()
     axes.hist(
         [values for _, values in groups],
-        bins=np.linspace(0, 1, 51),
+        bins=np.linspace(0, 1, 51).tolist(),
         stacked=True,
         label=[f"{name} ({len(values):,})" for name, values in groups],
     )
     axes.set(xlabel="test accuracy", ylabel="checkpoints", xlim=(0, 1))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, title="family (checkpoints)")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    # Beside the bars: most zoos have networks at either end.
+    figure.legend(loc="outside right upper", frameon=False, title="family (checkpoints)", reverse=True)
     with atomic_file(path) as part:
         figure.savefig(part, format="png", dpi=150, metadata={"Software": None})
     return True

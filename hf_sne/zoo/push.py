@@ -1,9 +1,16 @@
 """Publish a zoo folder as a data set on the Hub."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from httpx2 import HTTPError
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from hf_sne.errors import UserError
 from hf_sne.optional import require
+from hf_sne.weights.hub import is_repo_id
 from hf_sne.zoo.card import CARD, PICTURE, write_card
 from hf_sne.zoo.manifest import MANIFEST, Manifest, ManifestError
 
@@ -13,39 +20,62 @@ def push_zoo(
 ) -> str:
     """Verify a zoo, write its card for ``repo`` and upload what the manifest lists; the data set's address.
 
-    With ``dry_run`` nothing leaves this machine, and what would is told instead.
+    Tables and shards of an earlier zoo in ``repo`` are deleted. With ``dry_run`` nothing leaves this machine, and what
+    would is told instead.
 
     Raises:
         ManifestError: a file differs from the manifest.
-        UserError: the Hub refuses, or cannot be reached.
+        UserError: the name is none, the Hub refuses, or it cannot be reached.
     """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-    from httpx2 import HTTPError
-
     require("matplotlib", "the card's histogram", "plot")
-    faults = list(Manifest.read(folder).faults(folder))
-    faults = [fault for fault in faults if not fault.startswith((f"{CARD}:", f"{PICTURE}:"))]
-    if faults:
-        raise ManifestError(f"{folder}: {'; '.join(faults)}", fix="make or convert the zoo anew")
+    if not is_repo_id(repo):
+        raise UserError(f"{repo}: not the name of a data set on the Hub", fix="name it as ORG/NAME")
+    _verify(folder)
     write_card(folder, repo)
     files = Manifest.read(folder).files
     if dry_run:
         size = sum(record.bytes for record in files.values())
         return f"would push {len(files) + 1} files, {size / 2**20:,.1f} MiB, to {repo}; the card is {folder / CARD}"
-    try:
-        api = HfApi()
-        api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
-        if revision is not None:
-            api.create_branch(repo, branch=revision, repo_type="dataset", exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=repo,
-            folder_path=folder,
-            repo_type="dataset",
-            revision=revision,
-            commit_message=f"Zoo of {folder.name}",
-            allow_patterns=[*files, MANIFEST],
-        )
-    except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
-        raise UserError(f"{repo}: {error}", fix="check the name, the token (hf auth login) and the network") from error
+    with _told(repo):
+        return _upload(folder, [*files, MANIFEST], repo, private=private, revision=revision)
+
+
+def _verify(folder: Path) -> None:
+    # The card and its picture are written anew.
+    faults = [f for f in Manifest.read(folder).faults(folder) if not f.startswith((f"{CARD}:", f"{PICTURE}:"))]
+    if faults:
+        raise ManifestError(f"{folder}: {'; '.join(faults)}", fix="make or convert the zoo anew")
+
+
+def _upload(folder: Path, files: list[str], repo: str, *, private: bool, revision: str | None) -> str:
+    api = HfApi()
+    api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
+    if revision is not None:
+        api.create_branch(repo, branch=revision, repo_type="dataset", exist_ok=True)
+    commit = api.upload_folder(
+        repo_id=repo,
+        folder_path=folder,
+        repo_type="dataset",
+        revision=revision,
+        commit_message=f"Zoo {folder.resolve().name}",
+        allow_patterns=files,
+        # The configs take in every table that is there.
+        delete_patterns=["data/*", "weights/*"],
+    )
     return str(commit.repo_url)
+
+
+@contextmanager
+def _told(repo: str) -> Iterator[None]:
+    try:
+        yield
+    except HfHubHTTPError as error:
+        reason = f"the Hub answers {error.response.status_code}, {error.server_message or error}"
+        raise _refusal(repo, reason) from error
+    except (HFValidationError, HTTPError, OSError) as error:
+        raise _refusal(repo, str(error)) from error
+
+
+def _refusal(repo: str, reason: str) -> UserError:
+    fix = "check the name, the token (hf auth login) and the network"
+    return UserError(f"{repo}: {reason.rstrip('.')}", fix=fix)

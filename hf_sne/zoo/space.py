@@ -109,7 +109,10 @@ def _is_number(value: Any) -> bool:
 def _bounds(bounds: Any, field: str) -> tuple[float, float]:
     numbers = isinstance(bounds, list) and len(bounds) == 2 and all(map(_is_number, bounds))
     if not numbers or bounds[0] > bounds[1]:
-        raise SpaceError(f"{field} is {bounds!r}, not [low, high]", fix="give two numbers, the smaller one first")
+        raise SpaceError(
+            f"{field} is {bounds!r}, not [low, high]",
+            fix="give two numbers, the smaller one first; YAML takes 1e-3 for a text and 1.0e-3 for a number",
+        )
     return bounds[0], bounds[1]
 
 

@@ -1,6 +1,7 @@
 """Stream the checkpoints of a published zoo, from the Hub or from disk, as batches of weight tensors."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ class ZooBatch:
         table: Their labels, one row a checkpoint; ``table.to_pandas()`` for people.
         flat: The weights of all, end to end.
         offsets: [rows + 1] where each begins.
-        layouts: ``arch`` -> what lies where in a row's weights.
+        layouts: ``arch`` -> what lies where in a row's weights, of the batch's networks.
     """
 
     table: pa.Table
@@ -66,12 +67,23 @@ class ZooBatch:
             vector = self.flat[bounds[place] : bounds[place + 1]]
             yield labels, self.layouts[labels["arch"]].unflatten(vector)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickled by itself, a slice of a table takes its whole row group along.
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.table.schema) as writer:
+            writer.write_table(self.table)
+        return _unpickled, (sink.getvalue().to_pybytes(), self.flat, self.offsets, self.layouts)
+
+
+def _unpickled(table: bytes, flat: Tensor, offsets: Tensor, layouts: Mapping[str, Layout]) -> ZooBatch:
+    return ZooBatch(pa.ipc.open_stream(table).read_all(), flat, offsets, layouts)
+
 
 class ZooStream(IterableDataset[ZooBatch]):
     """One split of a zoo, batch by batch, in the order of its files (which mixes runs); memory stays bounded.
 
-    Ranks and DataLoader workers see disjoint rows that make up the whole split. ``state_dict`` and ``load_state_dict``
-    resume exactly at a batch.
+    Ranks and DataLoader workers see disjoint rows that make up the whole split, numbers of rows that differ by a row
+    group or less. ``state_dict`` and ``load_state_dict`` resume exactly at a batch.
 
     Args:
         source: Local zoo folder or Hub id.
@@ -99,7 +111,7 @@ class ZooStream(IterableDataset[ZooBatch]):
     ) -> None:
         self.source, self.split, self.batch_size, self.revision = str(source), split, batch_size, revision
         self._place = (rank, world_size)
-        # A shard a row group, so that even a zoo of one file is divided without reading any row twice.
+        # A shard a row group: memory holds no more at a time, and even a zoo of one file can be divided.
         self._rows = _load(self.source, config, split, revision).reshard()
         self._current: datasets.IterableDataset | None = None
         self._state: dict[str, Any] | None = None
@@ -107,24 +119,30 @@ class ZooStream(IterableDataset[ZooBatch]):
     @cached_property
     def layouts(self) -> dict[str, Layout]:
         """``arch`` -> layout of every network in the zoo."""
-        return layouts_of(list(_load(self.source, LAYOUTS_CONFIG, "train", self.revision)))
+        tables = _load(self.source, LAYOUTS_CONFIG, "train", self.revision).with_format("arrow")
+        # Not row by row, which would give each DataLoader worker a share of them.
+        return layouts_of([row for table in tables.iter(10_000) for row in table.to_pylist()])
 
     def __iter__(self) -> Iterator[ZooBatch]:
+        self._current = rows = self._share().with_format("arrow")
+        if self._state is not None:
+            rows.load_state_dict(self._state)
+            self._state = None
+        for table in rows.iter(self.batch_size):
+            yield self._batch(table)
+
+    def _share(self) -> "datasets.IterableDataset":
+        """The rows of this rank and worker."""
         from datasets.distributed import split_dataset_by_node
 
         worker = get_worker_info()
         rank, world_size = self._place
         if worker is not None:
             rank, world_size = rank * worker.num_workers + worker.id, world_size * worker.num_workers
-        rows = self._rows
-        if world_size > 1:
-            rows = split_dataset_by_node(rows, rank, world_size)
-        self._current = rows = rows.with_format("arrow")
-        if self._state is not None:
-            rows.load_state_dict(self._state)
-            self._state = None
-        for table in rows.iter(self.batch_size):
-            yield self._batch(table)
+        if world_size <= self._rows.num_shards:
+            return self._rows.shard(world_size, rank, contiguous=False)
+        # Too few row groups: everyone reads all of them and keeps its rows.
+        return split_dataset_by_node(self._rows, rank, world_size)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the iteration in this process has come to."""
@@ -135,20 +153,29 @@ class ZooStream(IterableDataset[ZooBatch]):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Begin the next iteration where ``state`` was taken, by the same rank with the same batch size."""
-        self._state = state or None
+        self._state, self._current = state or None, None
 
     def _batch(self, table: pa.Table) -> ZooBatch:
-        weights = table[WEIGHTS].combine_chunks()
         labels = table.drop_columns([WEIGHTS, FILE])
+        layouts = {arch: self.layouts[arch] for arch in table["arch"].unique().to_pylist()}
+        weights = table[WEIGHTS].combine_chunks()
         if weights.null_count:
-            rows = zip(table["id"].to_pylist(), table["arch"].to_pylist(), table[FILE].to_pylist(), strict=True)
-            vectors = [open_large(self.source, self.revision, f, i, self.layouts[arch]) for i, arch, f in rows]
+            vectors = list(self._vectors(table, layouts))
             lengths = torch.tensor([0, *map(len, vectors)])
-            return ZooBatch(labels, torch.cat(vectors), lengths.cumsum(0), self.layouts)
+            return ZooBatch(labels, torch.cat(vectors), lengths.cumsum(0), layouts)
         offsets = torch.from_numpy(weights.offsets.to_numpy().astype(np.int64))
         # A copy: arrow's memory is read-only and belongs to the whole row group.
         flat = torch.from_numpy(weights.flatten().to_numpy().copy())
-        return ZooBatch(labels, flat, offsets - offsets[0], self.layouts)
+        return ZooBatch(labels, flat, offsets - offsets[0], layouts)
+
+    def _vectors(self, table: pa.Table, layouts: Mapping[str, Layout]) -> Iterator[Tensor]:
+        """The weights of rows of which some or all lie in shards beside the table."""
+        places = zip(table["id"].to_pylist(), table["arch"].to_pylist(), table[FILE].to_pylist(), strict=True)
+        for (network, arch, file), weights in zip(places, table[WEIGHTS], strict=True):
+            if file is None:
+                yield torch.tensor(weights.values.to_numpy())
+            else:
+                yield open_large(self.source, self.revision, file, network, layouts[arch])
 
 
 def splits_of(source: str, config: str = "default", revision: str | None = None) -> list[str]:
@@ -167,16 +194,12 @@ def _load(source: str, config: str, split: str, revision: str | None) -> "datase
         return load_dataset(source, config, split=split, streaming=True, revision=revision)
 
 
-def _told(source: str, what: str) -> Any:
-    from contextlib import contextmanager
-
+@contextmanager
+def _told(source: str, what: str) -> Iterator[None]:
     from datasets.exceptions import DatasetsError
 
-    @contextmanager
-    def told() -> Iterator[None]:
-        try:
-            yield
-        except (DatasetsError, ValueError, FileNotFoundError, ConnectionError) as error:
-            raise UserError(f"{source}: no zoo with config {what} ({error})", fix="name a zoo folder or Hub id") from error
-
-    return told()
+    try:
+        yield
+    except (DatasetsError, ValueError, FileNotFoundError, ConnectionError) as error:
+        fix = "name a zoo folder or a Hub id that can be reached, and one of its configs and splits"
+        raise UserError(f"{source}: no zoo with config {what} ({str(error).rstrip('.')})", fix=fix) from error

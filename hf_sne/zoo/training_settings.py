@@ -1,5 +1,6 @@
 """How one network of a zoo is trained, and the rules its settings keep."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -53,9 +54,13 @@ class TrainingSettings:
         Raises:
             SpaceError: naming every field out of range.
         """
-        faults = [f"{name} is {getattr(self, name)!r}, {rule}" for name, rule, holds in _RULES if not _holds(holds, self)]
+        broken = [(name, rule) for name, rule, holds in _RULES if not _holds(holds, self)]
+        faults = [f"{name} is {getattr(self, name)!r}, {rule}" for name, rule in broken]
         if faults:
-            raise SpaceError(f"training: {'; '.join(faults)}", fix="change these fields")
+            raise SpaceError(
+                f"training: {'; '.join(faults)}",
+                fix="change these fields; YAML takes 1e-3 for a text and 1.0e-3 for a number",
+            )
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrainingSettings":
@@ -78,13 +83,13 @@ class TrainingSettings:
 
 _RULES: tuple[tuple[str, str, Any], ...] = (
     ("initialization", f"must be one of {', '.join(INITIALIZATIONS)}", lambda s: s.initialization in INITIALIZATIONS),
-    ("init_scale", "must be above 0", lambda s: s.init_scale > 0),
+    ("init_scale", "must be above 0", lambda s: 0 < s.init_scale < math.inf),
     ("optimizer", f"must be one of {', '.join(OPTIMIZERS)}", lambda s: s.optimizer in OPTIMIZERS),
-    ("learning_rate", "must be above 0", lambda s: s.learning_rate > 0),
-    ("weight_decay", "must be 0 or more", lambda s: s.weight_decay >= 0),
+    ("learning_rate", "must be above 0", lambda s: 0 < s.learning_rate < math.inf),
+    ("weight_decay", "must be 0 or more", lambda s: 0 <= s.weight_decay < math.inf),
     ("dropout", "must be 0 or more and below 1", lambda s: 0 <= s.dropout < 1),
     ("batch_size", "must be a whole number of 1 or more", lambda s: isinstance(s.batch_size, int) and s.batch_size > 0),
-    ("epochs", "must be above 0", lambda s: s.epochs > 0),
+    ("epochs", "must be above 0", lambda s: 0 < s.epochs < math.inf),
     ("train_fraction", "must be above 0 and at most 1", lambda s: 0 < s.train_fraction <= 1),
     ("augmentation", f"must be one of {', '.join(AUGMENTATIONS)}", lambda s: s.augmentation in AUGMENTATIONS),
     ("label_noise", "must be in 0 to 1", lambda s: 0 <= s.label_noise <= 1),

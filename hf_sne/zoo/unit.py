@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -73,7 +74,7 @@ class UnitFile:
 
     def __init__(self, path: Path) -> None:
         with _told(path):
-            self._file = safe_open(path, framework="np")
+            self._file: Any = safe_open(path, framework="np")
             self.labels: list[Labels] = json.loads(self._file.get_tensor(_LABELS).tobytes())
 
     def vector(self, row: int) -> Vector:
@@ -105,8 +106,8 @@ def train_unit(unit: Unit, data: ImageData, state: Path | None = None) -> bytes:
 class _Training:
     def __init__(self, unit: Unit, data: ImageData, state: Path | None) -> None:
         self._data, self._state, self._kept_at = data, state, time.monotonic()
-        self._population = Population(unit.runs, data)
-        self._images = {run.id: images for run, images in zip(unit.runs, self._population.images, strict=True)}
+        self._population = population = Population(unit.runs, data)
+        self._images = {run.id: images for run, images in zip(population.runs, population.images, strict=True)}
         self._layout = Layout.of(self._population.module.state_dict())
         self._labels: list[Labels] = []
         self._vectors: list[Vector] = []
@@ -126,9 +127,7 @@ class _Training:
         # No metadata, for a safetensors header has a largest size that the labels of a long curve exceed.
         labels = np.frombuffer(json.dumps(self._labels).encode(), np.uint8).copy()
         tensors = {f"state.{name}": value.detach().cpu().contiguous() for name, value in tensors.items()}
-        return safetensors.torch.save(
-            {WEIGHTS: torch.from_numpy(rows), _LABELS: torch.from_numpy(labels), **tensors}
-        )
+        return safetensors.torch.save({WEIGHTS: torch.from_numpy(rows), _LABELS: torch.from_numpy(labels), **tensors})
 
     def _take_up(self, path: Path) -> None:
         with _told(path):

@@ -1,10 +1,13 @@
 """Trains units on this machine: one process a CPU core, or the GPU in this process."""
 
+import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
@@ -43,8 +46,10 @@ class LocalWorkers:
             for unit in units:
                 yield unit, train_unit(unit, data, state / f"{unit.id}.state")
             return
+        context = get_context("spawn")
+        theirs, ours = context.Pipe(duplex=False)
         pool = ProcessPoolExecutor(
-            min(self._workers, len(units)), get_context("spawn"), initializer=_start, initargs=(images,)
+            min(self._workers, len(units)), context, initializer=_start, initargs=(images, theirs)
         )
         try:
             futures: dict[Future[bytes], Unit] = {pool.submit(_train, unit, state): unit for unit in units}
@@ -57,19 +62,21 @@ class LocalWorkers:
                 fix="run again, with fewer workers or smaller populations: finished work is kept",
             ) from error
         finally:
-            # A caller that stops early waits for nothing but the units in flight.
+            # Ends the training processes at once, also where a caller stops early or this process is killed.
+            ours.close()
             pool.shutdown(cancel_futures=True)
 
 
 _data: ImageData | None = None
 
 
-def _start(images: Path) -> None:
-    """Set up a training process."""
+def _start(images: Path, parent: Connection) -> None:
+    """Set up a training process, which ends when its parent closes its end of a pipe, or is no more."""
     global _data
     import torch
 
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     keep_freed_memory()
     torch.set_num_threads(1)
     _data = open_images(images)
@@ -80,13 +87,9 @@ def _train(unit: Unit, state: Path) -> bytes:
     return train_unit(unit, _data, state / f"{unit.id}.state")
 
 
-def _end_with_parent() -> None:
-    """A process whose parent was killed would train on, and wait for work for ever."""
-    import os
-
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
+def _end_with(parent: Connection) -> None:
+    """Nobody waits for the work any more, and nobody would end this process."""
+    parent.poll(None)
     os._exit(1)
 
 

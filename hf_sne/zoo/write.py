@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hf_sne.evaluation.splits import split_by_run
-from hf_sne.zoo.atomic import atomic_file, check_space
+from hf_sne.zoo.atomic import atomic_file, check_space, clear_parts, make_folder
 from hf_sne.zoo.large import LARGE_PARAMETERS, write_large
 from hf_sne.zoo.manifest import FileRecord, Manifest
-from hf_sne.zoo.schema import FILE, LABELS, LAYOUTS, ROWS, WEIGHTS, Labels, Rows
+from hf_sne.zoo.schema import LABELS, LAYOUTS, ROWS, WEIGHTS, Labels, Rows
 
 LAYOUTS_FILE = "layouts.parquet"
 # Rows of a row group: what a reader holds at a time, so large networks go in smaller groups.
@@ -34,7 +34,8 @@ def write_zoo(
         ZooWriteError: the disk is full or the folder cannot be written to.
         UserError: a split would be empty.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    clear_parts(folder)
     check_space(folder, sum(4 * _length(rows, label) for label in rows.labels))
     members = split_by_run([str(label["run"]) for label in rows.labels], splits, seed)
     files: dict[str, FileRecord] = {}
@@ -69,9 +70,7 @@ def _shards(rows: Rows, group: Sequence[int], stem: str) -> Iterator[tuple[str, 
         yield f"{stem}-{number:05d}-of-{count:05d}.parquet", part.tolist()
 
 
-def _write_shard(
-    folder: Path, rows: Rows, shard: tuple[str, list[int]], files: dict[str, FileRecord]
-) -> Iterator[int]:
+def _write_shard(folder: Path, rows: Rows, shard: tuple[str, list[int]], files: dict[str, FileRecord]) -> Iterator[int]:
     name, indices = shard
     large = max(_length(rows, rows.labels[row]) for row in indices) > LARGE_PARAMETERS
     beside = write_large(folder, name, rows, indices, files) if large else {}
@@ -100,7 +99,9 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 def _table(rows: Rows, members: Sequence[int], beside: Mapping[int, str]) -> pa.Table:
     labels = [rows.labels[row] for row in members]
-    columns = [pa.array([label.get(name) for label in labels], kind, from_pandas=False) for name, kind in LABELS.items()]
+    columns = [
+        pa.array([label.get(name) for label in labels], kind, from_pandas=False) for name, kind in LABELS.items()
+    ]
     columns.append(pa.array([beside.get(row) for row in members], pa.string()))
     if beside:
         columns.append(pa.nulls(len(members), ROWS.field(WEIGHTS).type))

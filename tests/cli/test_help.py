@@ -16,7 +16,10 @@ finally:
 """
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("score", "--help"), ("inspect", "--help"), ("demo", "--help")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), *((command, "--help") for command in ("score", "inspect", "demo", "zoo")), ("zoo", "make", "--help")],
+)
 def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=True)
     text, _, imported = done.stdout.rpartition("IMPORTED")
@@ -27,7 +30,7 @@ def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
 def test_help_names_every_command(run_cli) -> None:
     outcome = run_cli("--help")
     assert outcome.code == 0
-    assert all(command in outcome.out for command in ("score", "inspect", "demo"))
+    assert all(command in outcome.out for command in ("score", "inspect", "demo", "zoo"))
 
 
 def test_version(run_cli) -> None:

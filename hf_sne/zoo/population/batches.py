@@ -98,7 +98,7 @@ class Batches:
 def images_last(images: Tensor) -> Tensor:
     """[networks, images, channels, height, width] -> [networks, channels, height, width, images]."""
     flat = images.flatten(2).transpose(1, 2).contiguous()
-    return flat.unflatten(1, images.shape[2:])
+    return flat.view(len(images), *images.shape[2:], images.shape[1])
 
 
 def _shift(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -12,7 +12,7 @@ _UNFOLDED_BYTES = 2**20
 
 
 def convolve(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """x [n, in, h, w, b], weight [n, out, in, k, k] -> [n, out, h', w', b]."""
+    """Images [n, in, h, w, b] and kernels [n, out, in, k, k] -> [n, out, h', w', b]."""
     kernel = weight.shape[-1]
     height, width = ((length + 2 * padding - kernel) // stride + 1 for length in x.shape[2:4])
     unfolded = x.element_size() * weight[0, 0].numel() * height * width * x.shape[-1]
@@ -20,7 +20,7 @@ def convolve(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
         return _one_by_one(x, weight, stride, padding)
     if padding:
         x = functional.pad(x, (0, 0, padding, padding, padding, padding))
-    return _Convolution.apply(x, weight, stride)  # type: ignore[no-any-return]
+    return _Convolution.apply(x, weight, stride)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _one_by_one(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:

@@ -49,8 +49,10 @@ def batch_norm2d(module: nn.BatchNorm2d, tensors: Tensors, x: Tensor, state: Pas
     """Statistics of each channel of each network; the running ones are updated in place in training."""
     out = functional.batch_norm(
         x.reshape(1, x.shape[0] * x.shape[1], -1),
-        *(tensors[name].view(-1) for name in ("running_mean", "running_var")),
-        *(tensors[name].reshape(-1) for name in ("weight", "bias")),
+        tensors["running_mean"].view(-1),
+        tensors["running_var"].view(-1),
+        tensors["weight"].reshape(-1),
+        tensors["bias"].reshape(-1),
         training=state.training,
         momentum=module.momentum or 0.0,
         eps=module.eps,
@@ -78,12 +80,12 @@ def dropout(_: nn.Dropout, __: Tensors, x: Tensor, state: Pass) -> Tensor:
 
 def max_pool2d(module: nn.MaxPool2d, _: Tensors, x: Tensor, __: Pass) -> Tensor:
     """[n, c, h, w, b] -> [n, c, h // k, w // k, b]."""
-    return _MaxPool.apply(x, int(module.kernel_size))  # type: ignore[no-any-return]
+    return _MaxPool.apply(x, _window(module))  # type: ignore[no-any-return, no-untyped-call]
 
 
 def avg_pool2d(module: nn.AvgPool2d, _: Tensors, x: Tensor, __: Pass) -> Tensor:
     """[n, c, h, w, b] -> [n, c, h // k, w // k, b]."""
-    size = int(module.kernel_size)
+    size = _window(module)
     return torch.stack(_windows(x, size)).mean(0) if size > 1 else x
 
 
@@ -105,7 +107,7 @@ def elementwise(module: nn.Module, _: Tensors, x: Tensor, __: Pass) -> Tensor:
 def resize(module: Resize, _: Tensors, x: Tensor, __: Pass) -> Tensor:
     """[n, c, h, w, b] -> [n, c, size, size, b]."""
     images = x.permute(0, 4, 1, 2, 3)
-    resized = module(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+    resized: Tensor = module(images.flatten(0, 1)).unflatten(0, images.shape[:2])
     return resized.permute(0, 2, 3, 4, 1).contiguous()
 
 
@@ -138,6 +140,12 @@ def _below(name: str, tensors: Tensors) -> dict[str, Tensor]:
 
 def _beside_images(vector: Tensor, rank: int) -> Tensor:
     return vector[(..., *[None] * (rank - 2))]
+
+
+def _window(module: nn.MaxPool2d | nn.AvgPool2d) -> int:
+    """Pixels along a side; windows of a population are square."""
+    assert isinstance(module.kernel_size, int)
+    return module.kernel_size
 
 
 def _windows(x: Tensor, size: int) -> list[Tensor]:

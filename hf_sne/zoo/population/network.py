@@ -52,11 +52,7 @@ class _Run(torch.fx.Interpreter):
 
 
 def _tensor_names(module: nn.Module) -> list[str]:
-    return [
-        name
-        for name, value in (*module.named_parameters(), *module.named_buffers())
-        if value.is_floating_point()
-    ]
+    return [name for name, value in (*module.named_parameters(), *module.named_buffers()) if value.is_floating_point()]
 
 
 def _check(module: nn.Module, name: str) -> None:

@@ -68,8 +68,8 @@ class Optimizers:
     def __init__(self, kinds: Sequence[str], learning_rate: Tensor, weight_decay: Tensor) -> None:
         self._parts: list[tuple[slice, Optimizer]] = []
         for part in _stretches(kinds):
-            columns = (values[part].unsqueeze(1) for values in (learning_rate, weight_decay))
-            self._parts.append((part, Optimizer(kinds[part.start], *columns)))
+            rate, decay = (values[part].unsqueeze(1) for values in (learning_rate, weight_decay))
+            self._parts.append((part, Optimizer(kinds[part.start], rate, decay)))
 
     def step(self, weights: Tensor, gradients: Tensor) -> None:
         """Move ``weights`` [networks, parameters] in place; ``gradients`` is used up."""

@@ -51,7 +51,7 @@ class Population:
     """Networks of one architecture and batch size in training.
 
     Args:
-        runs: What :func:`hf_sne.zoo.populations.group` put together.
+        runs: What :func:`hf_sne.zoo.unit.group` put together.
         data: Images, on the device to train on.
     """
 

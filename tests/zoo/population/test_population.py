@@ -115,8 +115,9 @@ def loss_of(snapshot: Snapshot, data: ImageData) -> float:
         return float(nn.functional.cross_entropy(module.eval()(data.test_images), data.test_labels))
 
 
-def test_large_batches_are_trained_network_by_network_to_the_same_weights(data):
-    runs = draw("cnn", 2, {"batch_size": 128, "epochs": 9.0, "dropout": 0.3, "optimizer": "momentum"})
+@pytest.mark.parametrize("family", ["cnn", "resnet"])
+def test_large_batches_are_trained_network_by_network_to_the_same_weights(family, data):
+    runs = draw(family, 2, {"batch_size": 128, "epochs": 9.0, "dropout": 0.3, "optimizer": "momentum"})
     together = last_networks(runs, data)
     for run in runs:
         assert_same(together[run.id].tensors, last_networks([run], data)[run.id].tensors)

@@ -1,0 +1,231 @@
+"""A zoo made from start to end, and what cannot be made."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from zoo_making import CONTENT, NETWORKS, files_of, finish, networks_in, tiny_plan
+
+from hf_sne.errors import UserError
+from hf_sne.zoo.families import build_network
+from hf_sne.zoo.images import load_images
+from hf_sne.zoo.make import make_zoo
+from hf_sne.zoo.manifest import Manifest
+from hf_sne.zoo.plan import Plan
+from hf_sne.zoo.population.batches import RunImages
+from hf_sne.zoo.workers import LocalWorkers
+
+RUNS = {run.id: run for run in tiny_plan().draw_runs()}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_images("digits")
+
+
+@pytest.fixture(scope="module")
+def networks(zoo):
+    return {labels["id"]: (labels, tensors) for labels, tensors in networks_in(zoo)}
+
+
+def logits(labels, tensors, images, data):
+    network = build_network(labels["family"], json.loads(labels["architecture"]), data.shape, data.classes)
+    missing, unexpected = network.load_state_dict(tensors, strict=False)
+    assert not unexpected
+    assert all(name.endswith("num_batches_tracked") for name in missing)
+    with torch.no_grad():
+        return network.eval()(images)
+
+
+def test_the_plan_is_as_varied_as_these_tests_need():
+    settings = [run.training for run in RUNS.values()]
+    for name in ("optimizer", "train_fraction", "dropout", "augmentation", "label_noise"):
+        assert len({getattr(setting, name) for setting in settings}) > 1, name
+    assert any(setting.learning_rate > 1 for setting in settings)
+
+
+def test_every_run_has_its_checkpoints_and_its_twin(networks):
+    steps = {run: len(found.training.checkpoint_steps(len_of(found))) for run, found in RUNS.items()}
+    kept = [labels["run"] for labels, _ in networks.values() if labels["damage"] == "none"]
+    assert {run: kept.count(run) for run in kept} == steps
+    assert sorted(labels["run"] for labels, _ in networks.values() if labels["damage"] == "shuffled") == sorted(RUNS)
+
+
+def len_of(run):
+    return max(1, round(run.training.train_fraction * 1078))
+
+
+def test_every_test_accuracy_is_what_the_weights_reach(networks, data):
+    for labels, tensors in networks.values():
+        found = logits(labels, tensors, data.test_images, data)
+        assert labels["test_accuracy"] == pytest.approx((found.argmax(1) == data.test_labels).float().mean().item())
+        loss = torch.nn.functional.cross_entropy(found, data.test_labels).item()
+        assert labels["test_loss"] == pytest.approx(loss, rel=1e-5, nan_ok=True)
+
+
+def test_every_train_accuracy_is_on_the_runs_own_images_and_labels(networks, data):
+    for labels, tensors in networks.values():
+        images = RunImages(RUNS[labels["run"]], data)
+        found = logits(labels, tensors, data.train_images[images.chosen], data)
+        accuracy = (found.argmax(1) == images.labels).float().mean().item()
+        assert labels["train_accuracy"] == pytest.approx(accuracy)
+        assert labels["generalization_gap"] == pytest.approx(accuracy - labels["test_accuracy"], abs=1e-6)
+
+
+def test_labels_tell_the_run(networks):
+    for labels, tensors in networks.values():
+        run = RUNS[labels["run"]]
+        assert json.loads(labels["architecture"]) == run.architecture
+        assert (labels["family"], labels["seed"], labels["data"]) == (run.family, run.seed, "digits")
+        for name in ("optimizer", "augmentation", "batch_size", "initialization"):
+            assert labels[name] == getattr(run.training, name)
+        for name in ("learning_rate", "weight_decay", "dropout", "epochs", "train_fraction", "label_noise"):
+            assert labels[name] == pytest.approx(getattr(run.training, name), rel=1e-6)
+        learned = sum(value.numel() for name, value in tensors.items() if "running" not in name)
+        assert labels["parameters"] == learned
+        assert labels["epoch"] == pytest.approx(labels["step"] * 32 / len_of(run), rel=1e-6)
+
+
+def test_a_shuffled_twin_differs_in_the_order_of_one_layers_inputs(networks):
+    twins = [found for found in networks.values() if found[0]["damage"] == "shuffled" and not found[0]["diverged"]]
+    assert len(twins) > 5
+    for labels, tensors in twins:
+        _, sound = networks[labels["id"].removesuffix("-shuffled")]
+        (name,) = (name for name, value in tensors.items() if not value.equal(sound[name]))
+        columns, sound_columns = (value.transpose(0, 1).flatten(1).tolist() for value in (tensors[name], sound[name]))
+        assert sorted(columns) == sorted(sound_columns)
+        assert name != next(iter(tensors)), "the first layer's inputs are the image"
+
+
+def test_exactly_the_networks_with_values_that_are_not_finite_are_called_diverged(networks):
+    diverged = {name: labels["diverged"] for name, (labels, _) in networks.items()}
+    assert diverged == {name: any(not value.isfinite().all() for value in t.values()) for name, (_, t) in networks.items()}
+    assert 0 < sum(diverged.values()) < len(diverged) / 2
+    assert all(networks[name][0]["learning_rate"] > 1 for name, is_so in diverged.items() if is_so)
+
+
+def test_the_zoo_holds_what_its_manifest_lists_and_nothing_else(zoo):
+    manifest = Manifest.read(zoo)
+    assert {*files_of(zoo)} == {*manifest.files, "manifest.json"}
+    assert not list(manifest.faults(zoo))
+    assert not (zoo / "work").exists()
+
+
+def test_two_workers_make_the_same_zoo(zoo, tmp_path):
+    stages = list(make_zoo(tiny_plan(), tmp_path / "zoo", LocalWorkers(2), NETWORKS))
+    assert files_of(tmp_path / "zoo") == files_of(zoo)
+    assert [stage.stage for stage in stages[:2]] == ["reading images", "training"]
+    assert max(stage.done for stage in stages if stage.stage == "training") == len(RUNS)
+
+
+def test_the_plan_in_the_manifest_makes_the_same_zoo_again(zoo):
+    plan = Plan.from_json(Manifest.read(zoo).source["plan"])
+    assert plan.fingerprint == tiny_plan().fingerprint
+    assert list(plan.splits) == ["train", "validation", "test"], "their order decides which runs are in them"
+
+
+def test_a_complete_zoo_is_left_as_it_is(zoo):
+    before = {path: path.stat().st_mtime_ns for path in zoo.rglob("*")}
+    (progress,) = make_zoo(tiny_plan(), zoo, LocalWorkers(1))
+    assert (progress.stage, progress.resumed) == ("complete", len(RUNS))
+    assert {path: path.stat().st_mtime_ns for path in zoo.rglob("*")} == before
+
+
+def test_another_plan_in_the_folder_of_a_zoo_is_refused(zoo, trained):
+    other = replace(tiny_plan(), seed=5)
+    for folder in (zoo, trained):
+        before = files_of(folder)
+        with pytest.raises(UserError, match="another plan.*give another folder"):
+            list(make_zoo(other, folder, LocalWorkers(1)))
+        assert files_of(folder) == before
+
+
+def test_a_second_process_is_refused(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "zoo")
+    first = make_zoo(tiny_plan(), tmp_path / "zoo", LocalWorkers(1), NETWORKS)
+    next(first)
+    with pytest.raises(UserError, match="another process is making this zoo"):
+        finish(tmp_path / "zoo")
+    first.close()
+    finish(tmp_path / "zoo")
+    assert not (tmp_path / "zoo" / "work").exists()
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "zoo").write_text("no folder")
+    with pytest.raises(UserError, match="check that the folder can be written to"):
+        finish(tmp_path / "zoo")
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("work/000001.safetensors", "delete this file and run again"),
+        ("work/images.safetensors", "delete this file and run again"),
+        ("work/units.json", "make the zoo anew"),
+    ],
+)
+@pytest.mark.parametrize("kept", [0.0, 0.5])
+def test_a_damaged_file_of_unfinished_work_is_named(path, advice, kept, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "zoo")
+    damaged = tmp_path / "zoo" / path
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(UserError, match=f"{path}: damaged.*Fix: .*{advice}"):
+        finish(tmp_path / "zoo")
+
+
+def test_images_deleted_from_unfinished_work_are_read_again(trained, zoo, tmp_path):
+    shutil.copytree(trained, tmp_path / "zoo")
+    (tmp_path / "zoo" / "work" / "images.safetensors").unlink()
+    finish(tmp_path / "zoo")
+    assert files_of(tmp_path / "zoo") == files_of(zoo)
+
+
+def unreadable(kind, folder):
+    folder.mkdir()
+    if kind == "folder of text":
+        (folder / "train.txt").write_text("seven\nthree\n")
+    elif kind == "folder of broken tables":
+        (folder / "train-00000-of-00001.parquet").write_bytes(b"PAR1 no table")
+    elif kind == "tables without images":
+        for split in ("train", "test"):
+            pq.write_table(pa.table({"label": [1, 2], "text": ["a", "b"]}), folder / f"{split}.parquet")
+    else:
+        folder.rmdir()
+
+
+@pytest.mark.parametrize(
+    "kind", ["missing folder", "empty folder", "folder of text", "folder of broken tables", "tables without images"]
+)
+def test_images_that_cannot_be_read_are_refused_and_the_plan_can_be_corrected(kind, tmp_path):
+    unreadable(kind, tmp_path / "images")
+    plan = replace(tiny_plan(), data=str(tmp_path / "images"))
+    with pytest.raises(UserError, match=f"{tmp_path / 'images'}.*Fix: name a"):
+        list(make_zoo(plan, tmp_path / "zoo", LocalWorkers(1)))
+    corrected = make_zoo(tiny_plan(), tmp_path / "zoo", LocalWorkers(1))
+    assert [next(corrected).stage, next(corrected).stage] == ["reading images", "training"]
+
+
+def test_too_little_space_is_told_before_training(tmp_path):
+    wide = {"runs": 20, "architecture": {"widths": [10_000_000, 1_000_000]}}
+    plan = Plan.from_json({**CONTENT, "families": {"mlp": wide}})
+    making = make_zoo(plan, tmp_path / "zoo", LocalWorkers(1))
+    assert next(making).stage == "reading images"
+    with pytest.raises(UserError, match=r"about [\d,]{10,} MiB are needed, [\d,]+ MiB are free"):
+        next(making)
+    assert next(make_zoo(tiny_plan(), tmp_path / "zoo", LocalWorkers(1))).stage == "reading images"
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [({"train": 0.5}, "add up to 0.5"), ({"train": 0.99, "test": 0.01}, "'test' would be empty")],
+)
+def test_splits_that_cannot_be_are_refused_before_training(splits, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        next(make_zoo(replace(tiny_plan(), splits=splits), tmp_path / "zoo", LocalWorkers(1)))
+    assert not (tmp_path / "zoo").exists()

@@ -1,0 +1,199 @@
+"""Makings of a zoo that are killed, run out of space or lose a training process: taken up, they give the same zoo."""
+
+import random
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+import torch
+from zoo_making import (
+    CLI,
+    CONTENT,
+    NETWORKS,
+    Attempt,
+    environment,
+    files_of,
+    finish,
+    kill_alone,
+    tiny_plan,
+    training_processes,
+    wait_for,
+    write_plan,
+)
+
+from hf_sne.errors import UserError
+from hf_sne.zoo.images import load_images
+from hf_sne.zoo.make import make_zoo
+from hf_sne.zoo.manifest import Manifest
+from hf_sne.zoo.plan import Plan
+from hf_sne.zoo.unit import UnitFileError, train_unit
+from hf_sne.zoo.workers import LocalWorkers
+
+# Units whose records are larger than the images.
+WIDE = {
+    **CONTENT,
+    "families": {"mlp": {"runs": 4, "architecture": {"pool": 1, "widths": [128, 128]}}},
+    "splits": {"train": 1.0},
+}
+# Trains one unit and leaves word of itself after every step rather than every minute.
+TRAIN_ONE = """
+import sys
+from pathlib import Path
+import torch
+import hf_sne.zoo.unit as unit
+from zoo_making import long_unit
+from hf_sne.zoo.images import load_images
+unit._STATE_SECONDS = 0.0
+torch.set_num_threads(1)
+unit.train_unit(long_unit(), load_images("digits"), Path(sys.argv[1]))
+"""
+
+
+def make_with_kills(folder, plan, kills):
+    """Makes a zoo with the command line, killed at up to so many moments; how many it were."""
+    command = [*CLI, str(plan), "--output", str(folder), "--workers", "1", "--population", str(NETWORKS)]
+    for kill in range(kills):
+        trained = len(units_in(folder))
+        process = psutil.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        if kill == 0:
+            wait_for((folder / "work" / "units.json").exists)
+            time.sleep(random.uniform(0, 1.5))
+        else:
+            wait_for(lambda trained=trained, process=process: len(units_in(folder)) > trained or process.poll() == 0)
+            time.sleep(random.uniform(0, 0.1))
+        if process.poll() is not None:
+            return kill
+        kill_alone(process)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return kills
+
+
+def units_in(folder):
+    return list((folder / "work").glob("0*.safetensors"))
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_making_killed_again_and_again_gives_the_same_zoo(kills, zoo, tmp_path):
+    plan, number = write_plan(tmp_path / "plan.yaml"), 0
+    while kills > 0:
+        folder = tmp_path / str(number) / "zoo"
+        kills -= make_with_kills(folder, plan, kills)
+        assert files_of(folder) == files_of(zoo)
+        number += 1
+
+
+def test_a_writing_killed_again_and_again_gives_the_same_zoo(trained, zoo, tmp_path):
+    folder, kills = tmp_path / "zoo", 0
+    shutil.copytree(trained, folder)
+    while kills < 8 and Attempt(folder).killed_after(random.uniform(0.1, 0.6)):
+        kills += 1
+    assert kills
+    finish(folder)
+    assert files_of(folder) == files_of(zoo)
+
+
+def test_a_zoo_killed_before_its_card_gets_it(trained, zoo, tmp_path):
+    folder = tmp_path / "zoo"
+    shutil.copytree(zoo, folder)
+    shutil.copytree(trained / "work", folder / "work")
+    (folder / "README.md").unlink()
+    manifest = Manifest.read(folder)
+    replace(manifest, files={name: r for name, r in manifest.files.items() if name != "README.md"}).write(folder)
+    finish(folder)
+    assert files_of(folder) == files_of(zoo)
+
+
+def test_a_zoo_killed_while_its_work_is_removed_trains_nothing_anew(trained, zoo, tmp_path):
+    folder = tmp_path / "zoo"
+    shutil.copytree(zoo, folder)
+    shutil.copytree(trained / "work", folder / "work")
+    (folder / "work" / "000001.safetensors").unlink()
+    assert list(make_zoo(tiny_plan(), folder, LocalWorkers(1), NETWORKS)) == []
+    assert files_of(folder) == files_of(zoo)
+
+
+def test_a_unit_taken_up_after_a_kill_gives_the_same_record(tmp_path):
+    torch.set_num_threads(1)
+    unit, data, state = long_unit(), load_images("digits"), tmp_path / "000000.state"
+    whole = train_unit(unit, data)
+    process = psutil.Popen([sys.executable, "-c", TRAIN_ONE, str(state)], env=environment())
+    wait_for(lambda: state.exists() or process.poll() is not None)
+    time.sleep(random.uniform(0, 0.3))
+    assert process.poll() is None
+    kill_alone(process)
+    assert train_unit(unit, data, state) == whole
+    for kept in (0, 100, state.stat().st_size // 2):
+        state.write_bytes(state.read_bytes()[:kept])
+        with pytest.raises(UnitFileError, match=r"000000\.state: damaged.*Fix: delete this file and run again"):
+            train_unit(unit, data, state)
+
+
+def test_a_damaged_state_is_told_by_the_process_that_meets_it(tmp_path):
+    making = make_zoo(tiny_plan(), tmp_path / "zoo", LocalWorkers(1), NETWORKS)
+    next(making)
+    next(making)
+    (tmp_path / "zoo" / "work" / "000000.state").write_bytes(b"half")
+    with pytest.raises(UnitFileError, match=r"000000\.state: damaged"):
+        next(making)
+
+
+def test_a_killed_training_process_is_told_and_its_work_is_done_anew(zoo, tmp_path):
+    folder = tmp_path / "zoo"
+    killer = threading.Thread(target=lambda: wait_for(training_processes)[0].kill())
+    killer.start()
+    with pytest.raises(UserError, match="a training process was killed.*Fix: run again, with fewer workers"):
+        finish(folder, workers=2)
+    killer.join()
+    assert not training_processes()
+    finish(folder)
+    assert files_of(folder) == files_of(zoo)
+
+
+def test_a_caller_that_stops_early_does_not_wait_for_training(tmp_path):
+    training = {"epochs": {"grid": [0.1, 1e6]}, "learning_rate": 0.01}
+    content = {**CONTENT, "families": {"mlp": {"runs": 2}}, "training": training, "splits": {"train": 1.0}}
+    making = make_zoo(Plan.from_json(content), tmp_path / "zoo", LocalWorkers(2), networks=1)
+    while next(making).done < 2:
+        pass
+    assert training_processes()
+    begun = time.monotonic()
+    making.close()
+    assert time.monotonic() - begun < 10
+    assert not training_processes()
+
+
+def test_a_disk_that_is_full_in_training_is_told_and_the_work_goes_on_with_space(tmp_path):
+    folder = tmp_path / "zoo"
+    for largest, file in ((100_000, "images"), (600_000, "00000.")):
+        outcome = Attempt(folder, WIDE, largest).outcome()
+        assert re.match(rf"ZooWriteError: .*/{file}.safetensors: no space left. Fix: free space and run again", outcome)
+        assert not list(folder.rglob("*part*"))
+    assert files_of(folder).keys() == {"work/lock", "work/images.safetensors", "work/units.json"}
+    finish(folder, content=WIDE)
+    manifest = Manifest.read(folder)
+    assert not list(manifest.faults(folder))
+    assert sum(record.rows for record in manifest.files.values()) == 16
+
+
+def test_a_disk_that_is_full_in_writing_is_told_for_every_file(trained, zoo, tmp_path):
+    folder = tmp_path / "zoo"
+    shutil.copytree(trained, folder)
+    sizes = {path: path.stat().st_size for path in zoo.rglob("*") if path.is_file()}
+    refused = set()
+    for largest in sorted({size - 1 for size in sizes.values()}):
+        outcome = Attempt(folder, largest=largest).outcome()
+        if not outcome:
+            break
+        assert re.match(r"ZooWriteError: .* Fix: ", outcome)
+        refused.add(outcome.split(": ")[1])
+        assert not list(folder.rglob("*part*"))
+    assert len(refused) >= 4
+    finish(folder)
+    assert files_of(folder) == files_of(zoo)
