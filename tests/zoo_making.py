@@ -6,9 +6,9 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ import torch
 import yaml
 from torch import Tensor
 
-from hf_sne.errors import UserError
 from hf_sne.zoo.make import make_zoo
 from hf_sne.zoo.manifest import Manifest
 from hf_sne.zoo.plan import Plan
@@ -122,40 +121,26 @@ _server = get_context("forkserver")
 _server.set_forkserver_preload(["hf_sne.zoo.make", "matplotlib.figure", "matplotlib.backends.backend_agg", "jinja2"])
 
 
-class Attempt:
-    """A process of its own that finishes a zoo, where no file may exceed ``largest`` bytes."""
-
-    def __init__(self, folder: Path, content: dict[str, Any] = CONTENT, largest: int | None = None) -> None:
-        self._answer, theirs = _server.Pipe(duplex=False)
-        self._process = _server.Process(target=_attempt, args=(folder, content, largest, theirs))
-        self._process.start()
-        theirs.close()
-
-    def outcome(self) -> str:
-        """The error it met, or nothing."""
-        error: str = self._answer.recv()
-        self._process.join()
-        return error
-
-    def killed_after(self, seconds: float) -> bool:
-        """Whether it was still at work."""
-        self._process.join(seconds)
-        working = self._process.exitcode is None
-        self._process.kill()
-        self._process.join()
-        return working
+def killed_while_finishing(folder: Path, seconds: float) -> bool:
+    """Finish a zoo in a process of its own and kill it; whether it was still at work."""
+    process = _server.Process(target=finish, args=(folder,))
+    process.start()
+    process.join(seconds)
+    working = process.exitcode is None
+    process.kill()
+    process.join()
+    return working
 
 
-def _attempt(folder: Path, content: dict[str, Any], largest: int | None, answer: Connection) -> None:
-    torch.set_num_threads(1)
-    if largest is not None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """A disk with too little space, as far as a process can tell: writing beyond ``size`` bytes of a file fails."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
-        finish(folder, content=content)
-        answer.send("")
-    except UserError as error:
-        answer.send(f"{type(error).__name__}: {error}")
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def write_plan(path: Path) -> Path:

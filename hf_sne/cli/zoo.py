@@ -29,7 +29,7 @@ def make_command(
     workers: Annotated[int, typer.Option(min=0, help="Training processes on the CPU; 0: one a core.")] = 0,
     device: Annotated[str, typer.Option(help="auto (a GPU when there is one), cpu, cuda or cuda:N.")] = "auto",
     population: Annotated[int, typer.Option(min=0, help="Networks trained at once; 0: what suits the device.")] = 0,
-    ray: Annotated[bool, typer.Option("--ray", help="Train on a Ray cluster (pip install 'hf-sne[ray]').")] = False,
+    ray: Annotated[bool, typer.Option("--ray", help="Train on a Ray cluster (pip install 'hf-sne\\[ray]').")] = False,
     ray_address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; default: this machine.")] = None,
 ) -> None:
     """Train the networks of a plan and write them as a data set with its card.

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import torch
+from pyarrow.dataset import ParquetFragmentScanOptions
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -82,8 +83,9 @@ def _unpickled(table: bytes, flat: Tensor, offsets: Tensor, layouts: Mapping[str
 class ZooStream(IterableDataset[ZooBatch]):
     """One split of a zoo, batch by batch, in the order of its files (which mixes runs); memory stays bounded.
 
-    Ranks and DataLoader workers see disjoint rows that make up the whole split, numbers of rows that differ by a row
-    group or less. ``state_dict`` and ``load_state_dict`` resume exactly at a batch.
+    Ranks and DataLoader workers see disjoint rows that make up the whole split; their shares differ by a row group at
+    most. ``state_dict`` and ``load_state_dict`` resume exactly at a batch. ``layouts`` holds the layout of every
+    ``arch`` of the zoo.
 
     Args:
         source: Local zoo folder or Hub id.
@@ -95,12 +97,12 @@ class ZooStream(IterableDataset[ZooBatch]):
         revision: Branch, tag or commit on the Hub.
 
     Raises:
-        UserError: there is no such zoo, config or split.
+        UserError: there is no such zoo, config or split; when iterated over: a file is damaged or out of reach.
     """
 
     def __init__(
         self,
-        source: str,
+        source: str | Path,
         config: str = "default",
         split: str = "train",
         *,
@@ -113,23 +115,21 @@ class ZooStream(IterableDataset[ZooBatch]):
         self._place = (rank, world_size)
         # A shard a row group: memory holds no more at a time, and even a zoo of one file can be divided.
         self._rows = _load(self.source, config, split, revision).reshard()
+        self.layouts = _load_layouts(self.source, revision)
         self._current: datasets.IterableDataset | None = None
         self._state: dict[str, Any] | None = None
-
-    @cached_property
-    def layouts(self) -> dict[str, Layout]:
-        """``arch`` -> layout of every network in the zoo."""
-        tables = _load(self.source, LAYOUTS_CONFIG, "train", self.revision).with_format("arrow")
-        # Not row by row, which would give each DataLoader worker a share of them.
-        return layouts_of([row for table in tables.iter(10_000) for row in table.to_pylist()])
 
     def __iter__(self) -> Iterator[ZooBatch]:
         self._current = rows = self._share().with_format("arrow")
         if self._state is not None:
             rows.load_state_dict(self._state)
             self._state = None
-        for table in rows.iter(self.batch_size):
-            yield self._batch(table)
+        try:
+            for table in rows.iter(self.batch_size):
+                yield self._batch(table)
+        except (OSError, pa.ArrowException) as error:
+            fix = "restore the file that `hf-sne zoo info --verify` names, or check the network"
+            raise UserError(f"{self.source}, split {self.split}: {str(error).rstrip('.')}", fix=fix) from error
 
     def _share(self) -> "datasets.IterableDataset":
         """The rows of this rank and worker."""
@@ -190,8 +190,17 @@ def splits_of(source: str, config: str = "default", revision: str | None = None)
 def _load(source: str, config: str, split: str, revision: str | None) -> "datasets.IterableDataset":
     from datasets import load_dataset
 
+    # A changed bit is a network that is slightly another; without checksums nobody would notice.
+    checked = ParquetFragmentScanOptions(page_checksum_verification=True)
     with _told(source, f"{config}, split {split}"):
-        return load_dataset(source, config, split=split, streaming=True, revision=revision)
+        return load_dataset(
+            source, config, split=split, streaming=True, revision=revision, fragment_scan_options=checked
+        )
+
+
+def _load_layouts(source: str, revision: str | None) -> dict[str, Layout]:
+    tables = _load(source, LAYOUTS_CONFIG, "train", revision).with_format("arrow")
+    return layouts_of([row for table in tables.iter(10_000) for row in table.to_pylist()])
 
 
 @contextmanager

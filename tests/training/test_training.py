@@ -55,7 +55,7 @@ def test_no_run_is_in_two_splits(experiment):
 
 def test_training_learns_to_predict_accuracy(experiment, tmp_path):
     """On the networks it is trained on: forty runs are too few to say anything of others."""
-    config = replace(experiment.config, epochs=80, patience=80, order_weight=0.5, learning_rate=5e-3)
+    config = replace(experiment.config, epochs=80, patience=80, order_weight=2.0, learning_rate=5e-3)
     splits = experiment.splits(config.zoos)
     history = []
     # Validated on the same networks: which epoch is kept must not hang on a handful of others.
@@ -70,7 +70,7 @@ def test_training_learns_to_predict_accuracy(experiment, tmp_path):
     assert history[-1]["loss"] < history[0]["loss"] - 0.02
     examples = experiment.gather("train", ["digits-mlp", "digits-cnn"])
     scores, _ = predict(SneForPerformancePrediction.from_pretrained(tmp_path / "model"), experiment.maker, examples)
-    assert kendall_tau(scores, np.array([example.entry.test_accuracy for example in examples])) > 0.4
+    assert kendall_tau(scores, np.array([example.entry.test_accuracy for example in examples])) > 0.6
 
 
 def test_a_killed_run_resumes_to_the_same_curve(experiment, tmp_path):

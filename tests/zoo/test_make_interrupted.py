@@ -1,11 +1,9 @@
 """Makings of a zoo that are killed, run out of space or lose a training process: taken up, they give the same zoo."""
 
 import random
-import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 
@@ -16,11 +14,13 @@ from zoo_making import (
     CLI,
     CONTENT,
     NETWORKS,
-    Attempt,
     environment,
     files_of,
+    files_up_to,
     finish,
     kill_alone,
+    killed_while_finishing,
+    long_unit,
     tiny_plan,
     training_processes,
     wait_for,
@@ -28,11 +28,12 @@ from zoo_making import (
 )
 
 from hf_sne.errors import UserError
+from hf_sne.zoo.atomic import ZooWriteError
 from hf_sne.zoo.images import load_images
 from hf_sne.zoo.make import make_zoo
 from hf_sne.zoo.manifest import Manifest
 from hf_sne.zoo.plan import Plan
-from hf_sne.zoo.unit import UnitFileError, train_unit
+from hf_sne.zoo.unit import UnitFileError, group, train_unit
 from hf_sne.zoo.workers import LocalWorkers
 
 # Units whose records are larger than the images.
@@ -48,6 +49,7 @@ from pathlib import Path
 import torch
 import hf_sne.zoo.unit as unit
 from zoo_making import long_unit
+from hf_sne.zoo.atomic import ZooWriteError
 from hf_sne.zoo.images import load_images
 unit._STATE_SECONDS = 0.0
 torch.set_num_threads(1)
@@ -92,7 +94,7 @@ def test_a_making_killed_again_and_again_gives_the_same_zoo(kills, zoo, tmp_path
 def test_a_writing_killed_again_and_again_gives_the_same_zoo(trained, zoo, tmp_path):
     folder, kills = tmp_path / "zoo", 0
     shutil.copytree(trained, folder)
-    while kills < 8 and Attempt(folder).killed_after(random.uniform(0.1, 0.6)):
+    while kills < 8 and killed_while_finishing(folder, random.uniform(0.2, 1.0)):
         kills += 1
     assert kills
     finish(folder)
@@ -146,12 +148,14 @@ def test_a_damaged_state_is_told_by_the_process_that_meets_it(tmp_path):
 
 def test_a_killed_training_process_is_told_and_its_work_is_done_anew(zoo, tmp_path):
     folder = tmp_path / "zoo"
-    killer = threading.Thread(target=lambda: wait_for(training_processes)[0].kill())
-    killer.start()
-    with pytest.raises(UserError, match="a training process was killed.*Fix: run again, with fewer workers"):
-        finish(folder, workers=2)
-    killer.join()
-    assert not training_processes()
+    making = make_zoo(tiny_plan(), folder, LocalWorkers(1), NETWORKS)
+    while next(making).done == 0:
+        pass
+    (process,) = training_processes()
+    process.kill()
+    with pytest.raises(UserError, match=r"a training process was killed.*Fix: run again, with fewer workers"):
+        list(making)
+    assert 0 < len(units_in(folder)) < len(group(tiny_plan().draw_runs(), "cpu", NETWORKS))
     finish(folder)
     assert files_of(folder) == files_of(zoo)
 
@@ -172,28 +176,22 @@ def test_a_caller_that_stops_early_does_not_wait_for_training(tmp_path):
 def test_a_disk_that_is_full_in_training_is_told_and_the_work_goes_on_with_space(tmp_path):
     folder = tmp_path / "zoo"
     for largest, file in ((100_000, "images"), (600_000, "00000.")):
-        outcome = Attempt(folder, WIDE, largest).outcome()
-        assert re.match(rf"ZooWriteError: .*/{file}.safetensors: no space left. Fix: free space and run again", outcome)
+        message = rf"/{file}\.safetensors: no space left. Fix: free space and run again"
+        with files_up_to(largest), pytest.raises(ZooWriteError, match=message):
+            finish(folder, content=WIDE)
         assert not list(folder.rglob("*part*"))
-    assert files_of(folder).keys() == {"work/lock", "work/images.safetensors", "work/units.json"}
     finish(folder, content=WIDE)
     manifest = Manifest.read(folder)
     assert not list(manifest.faults(folder))
-    assert sum(record.rows for record in manifest.files.values()) == 16
+    assert manifest.configs["mlp"]["train"]["runs"] == 4
 
 
-def test_a_disk_that_is_full_in_writing_is_told_for_every_file(trained, zoo, tmp_path):
+def test_a_disk_that_is_full_in_writing_is_told_and_the_zoo_finished_with_space(trained, zoo, tmp_path):
     folder = tmp_path / "zoo"
     shutil.copytree(trained, folder)
-    sizes = {path: path.stat().st_size for path in zoo.rglob("*") if path.is_file()}
-    refused = set()
-    for largest in sorted({size - 1 for size in sizes.values()}):
-        outcome = Attempt(folder, largest=largest).outcome()
-        if not outcome:
-            break
-        assert re.match(r"ZooWriteError: .* Fix: ", outcome)
-        refused.add(outcome.split(": ")[1])
-        assert not list(folder.rglob("*part*"))
-    assert len(refused) >= 4
+    with files_up_to(10_000), pytest.raises(ZooWriteError, match=r"\.parquet: no space left"):
+        finish(folder)
+    assert not list(folder.rglob("*part*"))
+    assert not (folder / "manifest.json").exists()
     finish(folder)
     assert files_of(folder) == files_of(zoo)
