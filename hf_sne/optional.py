@@ -16,4 +16,6 @@ def require(package: str, work: str, extra: str) -> None:
         MissingPackageError: naming the extra of hf-sne that installs it.
     """
     if find_spec(package) is None:
-        raise MissingPackageError(f"{work} needs {package}, which is not installed", fix=f"pip install 'hf-sne[{extra}]'")
+        raise MissingPackageError(
+            f"{work} needs {package}, which is not installed", fix=f"pip install 'hf-sne[{extra}]'"
+        )

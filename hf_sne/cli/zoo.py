@@ -1,5 +1,6 @@
 """``hf-sne zoo``: make, look at, convert and publish model zoos."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,6 +61,10 @@ def _backend(workers: int, device: str, *, ray: bool, address: str | None) -> "B
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise typer.BadParameter(f"--device is {device!r}, not auto, cpu, cuda or cuda:N")
+    if not ray and device != "cpu" and not torch.cuda.is_available():
+        raise typer.BadParameter(f"--device is {device}, and torch finds no GPU here")
     return RayWorkers(address, device) if ray else LocalWorkers(workers or len(os.sched_getaffinity(0)), device)
 
 

@@ -7,8 +7,8 @@ from hf_sne.errors import UserError
 from hf_sne.zoo.adapters import read_rows
 from hf_sne.zoo.card import write_card
 from hf_sne.zoo.make import Progress
-from hf_sne.zoo.manifest import MANIFEST
 from hf_sne.zoo.plan import SPLITS
+from hf_sne.zoo.workspace import clear_tables, is_whole, workspace
 from hf_sne.zoo.write import write_zoo
 
 
@@ -32,12 +32,15 @@ def convert_zoo(
     Raises:
         UserError: the source is of no known layout, or the folder holds a zoo already.
     """
-    if (folder / MANIFEST).exists():
+    if is_whole(folder):
         raise UserError(f"{folder}: holds a zoo already", fix="name another folder")
-    rows = read_rows(source, allow_pickle=allow_pickle, skipped=skipped)
-    yield Progress("writing", 0, len(rows.labels))
-    written = 0
-    for count in write_zoo(folder, rows, {"converted_from": source.resolve().name, "license": license}, SPLITS):
-        written += count
-        yield Progress("writing", written, len(rows.labels))
-    write_card(folder)
+    with workspace(folder):
+        clear_tables(folder)
+        yield Progress("reading", 0, 0)
+        rows = read_rows(source, allow_pickle=allow_pickle, skipped=skipped)
+        yield Progress("writing", 0, len(rows.labels))
+        written = 0
+        for count in write_zoo(folder, rows, {"converted_from": source.resolve().name, "license": license}, SPLITS):
+            written += count
+            yield Progress("writing", written, len(rows.labels))
+        write_card(folder)

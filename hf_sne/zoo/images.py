@@ -67,7 +67,15 @@ def load_images(source: str) -> ImageData:
     arrays = []
     for split in ("train", "test"):
         rows = splits[split]
-        arrays += [np.stack([np.asarray(picture) for picture in rows[image]]), np.asarray(rows["label"])]
+        pictures = [np.asarray(picture) for picture in rows[image]]
+        shapes = sorted({picture.shape for picture in pictures})
+        if len(shapes) != 1 or shapes[0][0] != shapes[0][1]:
+            shown = ", ".join(map(str, shapes[:3]))
+            raise UserError(f"{source}, {split}: images of the shapes {shown}", fix="use square images of one size")
+        labels = np.asarray(rows["label"])
+        if labels.min() < 0:
+            raise UserError(f"{source}, {split}: the label {labels.min()}", fix="use a split whose labels are known")
+        arrays += [np.stack(pictures), labels]
     return _standardised(Path(source).name, *arrays)
 
 
@@ -115,6 +123,7 @@ def _standardised(
 
     train, test = channels_first(train_x), channels_first(test_x)
     mean, std = train.mean((0, 2, 3), keepdim=True), train.std((0, 2, 3), keepdim=True)
+    std[std == 0] = 1.0  # a channel that says nothing
     labels = [torch.from_numpy(y.astype(np.int64)) for y in (train_y, test_y)]
     classes = int(max(y.max() for y in labels)) + 1
     return ImageData(name, (train - mean) / std, labels[0], (test - mean) / std, labels[1], classes)

@@ -1,14 +1,16 @@
 """Networks too large for a table's row: safetensors shards beside the tables, tensor by tensor."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import torch
 from huggingface_hub import hf_hub_download
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hf_sne.errors import UserError
 from hf_sne.zoo.atomic import atomic_file
 from hf_sne.zoo.manifest import FileRecord
 from hf_sne.zoo.schema import Layout, Rows
@@ -16,6 +18,8 @@ from hf_sne.zoo.schema import Layout, Rows
 # Above so many elements a row group of a few rows would not fit a reader's memory budget.
 LARGE_PARAMETERS = 2**22
 _SHARD_BYTES = 2**30
+_SHARD = re.compile(r"weights/[\w./-]+\.safetensors")
+_BROKEN = "the zoo is damaged: ask its owner, or make it anew"
 
 
 def write_large(
@@ -52,8 +56,18 @@ def _write_shard(path: Path, rows: Rows, members: Sequence[int]) -> None:
 
 def open_large(source: str, revision: str | None, name: str, network: str, layout: Layout) -> Tensor:
     """Weights [elements] of one network in a shard of a local zoo folder or of one on the Hub."""
+    if not _SHARD.fullmatch(name) or ".." in PurePosixPath(name).parts:
+        raise UserError(f"{source}: weights in {name!r}, allowed are safetensors files below weights/", fix=_BROKEN)
     path = Path(source) / name
     if not Path(source).is_dir():
         path = Path(hf_hub_download(source, name, repo_type="dataset", revision=revision))
-    with safe_open(path, framework="pt") as file:
-        return torch.cat([file.get_tensor(f"{network}/{place.name}").flatten() for place in layout.tensors])
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = [file.get_tensor(f"{network}/{place.name}").float() for place in layout.tensors]
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{source}: {name}: {error}", fix=_BROKEN) from error
+    for tensor, place in zip(found, layout.tensors, strict=True):
+        if tuple(tensor.shape) != place.shape:
+            shapes = f"{tuple(tensor.shape)}, its layout says {place.shape}"
+            raise UserError(f"{source}: {name}: {network}/{place.name} has the shape {shapes}", fix=_BROKEN)
+    return torch.cat([tensor.flatten() for tensor in found])

@@ -1,17 +1,15 @@
 """Make a zoo of a plan: train what is missing, unit by unit, then write the published form."""
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import Any
 
 from hf_sne.errors import UserError
 from hf_sne.evaluation.splits import split_by_run
-from hf_sne.zoo.atomic import check_space, make_folder, write_bytes
-from hf_sne.zoo.card import CARD, write_card
+from hf_sne.zoo.atomic import check_space, write_bytes
+from hf_sne.zoo.card import write_card
 from hf_sne.zoo.families import empty_network
 from hf_sne.zoo.images import ImageData, load_images, open_images, save_images
 from hf_sne.zoo.manifest import MANIFEST, Manifest, ManifestError
@@ -19,10 +17,9 @@ from hf_sne.zoo.plan import Plan, Run
 from hf_sne.zoo.schema import Layout, Rows
 from hf_sne.zoo.unit import Unit, UnitFile, group
 from hf_sne.zoo.workers import Backend
+from hf_sne.zoo.workspace import clear_tables, is_whole, workspace
 from hf_sne.zoo.write import write_zoo
 
-# What is not yet a zoo; gone once the zoo is whole.
-_WORK = "work"
 _IMAGES = "images.safetensors"
 _UNITS = "units.json"
 
@@ -56,39 +53,21 @@ def make_zoo(plan: Plan, folder: Path, backend: Backend, networks: int = 0) -> I
     split_by_run([run.id for run in runs], plan.splits, plan.seed)  # refused now rather than after the training
     if (folder / MANIFEST).exists():
         _check_same(Manifest.read(folder).source.get("fingerprint"), plan, folder)
-    work = folder / _WORK
-    if _is_whole(folder) and not work.exists():
-        yield Progress("complete", len(runs), len(runs), len(runs))
-        return
-    make_folder(work)
-    try:
-        with FileLock(work / "lock", timeout=0):
-            if not _is_whole(folder):
-                yield from _train(plan, runs, folder, backend, networks)
-                yield from _write(plan, runs, folder)
-            shutil.rmtree(work)
-    except Timeout as error:
-        raise UserError(f"{folder}: another process is making this zoo", fix="wait for it, or stop it") from error
+    with workspace(folder) as work:
+        if is_whole(folder):
+            yield Progress("complete", len(runs), len(runs), len(runs))
+            return
+        yield from _train(plan, runs, work, backend, networks)
+        clear_tables(folder)
+        yield from _write(plan, runs, folder, work)
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether all has been written: the card is the last."""
-    return (folder / MANIFEST).exists() and CARD in Manifest.read(folder).files
-
-
-def _train(plan: Plan, runs: list[Run], folder: Path, backend: Backend, networks: int) -> Iterator[Progress]:
-    work = folder / _WORK
-    begun = (work / _UNITS).exists()
-    if not begun or not (work / _IMAGES).exists():
+def _train(plan: Plan, runs: list[Run], work: Path, backend: Backend, networks: int) -> Iterator[Progress]:
+    """Train every unit that has no record."""
+    if not (work / _UNITS).exists() or not (work / _IMAGES).exists():
         yield Progress("reading images", 0, len(runs))
         save_images(load_images(plan.data), work / _IMAGES)
-    units = _kept_units(plan, runs, work) if begun else group(runs, backend.device, networks)
-    missing = [unit for unit in units if not _path(work, unit).exists()]
-    _check_space(missing, folder)
-    if not begun:
-        # Only now, so that a plan that cannot be begun may be changed.
-        kept = {"fingerprint": plan.fingerprint, "units": [[run.id for run in unit.runs] for unit in units]}
-        write_bytes(work / _UNITS, json.dumps(kept).encode())
+    missing = _missing_units(plan, runs, work, backend.device, networks)
     if not missing:
         return
     resumed = count = len(runs) - sum(len(unit.runs) for unit in missing)
@@ -100,17 +79,37 @@ def _train(plan: Plan, runs: list[Run], folder: Path, backend: Backend, networks
         yield Progress("training", count, len(runs), resumed)
 
 
-def _kept_units(plan: Plan, runs: list[Run], work: Path) -> list[Unit]:
-    """The units as they were put together when the making of the zoo began."""
+def _missing_units(plan: Plan, runs: list[Run], work: Path, device: str, networks: int) -> list[Unit]:
+    """The units without a record, put together as when the making began, or anew for another device or size."""
+    wanted = {"device": device, "networks": networks}
+    kept = _kept(plan, runs, work) if (work / _UNITS).exists() else {}
+    units = kept.get("units", [])
+    missing = [unit for unit in units if not _path(work, unit).exists()]
+    if {name: kept.get(name) for name in wanted} != wanted:
+        left = [run for unit in missing for run in unit.runs] if kept else runs
+        first = 1 + max((int(unit.id) for unit in units), default=-1)
+        anew = group(left, device, networks)
+        units = [unit for unit in units if unit not in missing]
+        missing = [Unit(f"{first + place:06d}", unit.runs) for place, unit in enumerate(anew)]
+        units += missing
+    _check_space(missing, work)
+    # Only now, so that a plan that cannot be begun may be changed.
+    content = [[unit.id, [run.id for run in unit.runs]] for unit in units]
+    write_bytes(work / _UNITS, json.dumps({**wanted, "fingerprint": plan.fingerprint, "units": content}).encode())
+    return missing
+
+
+def _kept(plan: Plan, runs: list[Run], work: Path) -> dict[str, Any]:
+    """What was written of the units when they were put together."""
     path = work / _UNITS
     try:
         kept = json.loads(path.read_text())
-        fingerprint, units = kept["fingerprint"], kept["units"]
+        fingerprint, by_id = kept["fingerprint"], {run.id: run for run in runs}
+        _check_same(fingerprint, plan, work.parent)
+        units = [Unit(name, tuple(by_id[run] for run in members)) for name, members in kept["units"]]
     except (ValueError, TypeError, KeyError) as error:
-        raise ManifestError(f"{path}: damaged ({error})", fix=f"delete {work} and make the zoo anew") from error
-    _check_same(fingerprint, plan, work.parent)
-    by_id = {run.id: run for run in runs}
-    return [Unit(f"{place:06d}", tuple(by_id[name] for name in unit)) for place, unit in enumerate(units)]
+        raise ManifestError(f"{path}: damaged ({error})", fix=f"delete {work.parent} and make the zoo anew") from error
+    return {**kept, "units": units}
 
 
 def _check_same(fingerprint: str | None, plan: Plan, folder: Path) -> None:
@@ -130,10 +129,10 @@ def _state(work: Path, unit: Unit) -> Path:
     return work / f"{unit.id}.state"
 
 
-def _check_space(units: Sequence[Unit], folder: Path) -> None:
+def _check_space(units: Sequence[Unit], work: Path) -> None:
     """Refuse to begin where the records of all units and the zoo made of them would not fit."""
-    data = open_images(folder / _WORK / _IMAGES)
-    check_space(folder, 2 * sum(_bytes(unit, data) for unit in units))
+    data = open_images(work / _IMAGES)
+    check_space(work, 2 * sum(_bytes(unit, data) for unit in units))
 
 
 def _bytes(unit: Unit, data: ImageData) -> int:
@@ -147,9 +146,8 @@ def _bytes(unit: Unit, data: ImageData) -> int:
     )
 
 
-def _write(plan: Plan, runs: list[Run], folder: Path) -> Iterator[Progress]:
+def _write(plan: Plan, runs: list[Run], folder: Path, work: Path) -> Iterator[Progress]:
     """The published form of all finished units."""
-    work = folder / _WORK
     paths = sorted(work.glob("*.safetensors"))
     files = [UnitFile(path) for path in paths if path.name != _IMAGES]
     places = [(file, row) for file in files for row in range(len(file.labels))]

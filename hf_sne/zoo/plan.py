@@ -1,6 +1,7 @@
 """A plan: a YAML search space of architectures and training, drawn with a seed into the runs of a zoo."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -110,6 +111,9 @@ class Plan:
             raise PlanError(f"{source}: 'families' names none", fix="see recipes/zoos")
         splits = content.get("splits", {})
         _check_fields(splits, dict.fromkeys(splits, Real), (), f"{source}: splits")
+        unnamed = [name for name in splits if not re.fullmatch(r"\w+", str(name))]
+        if unnamed:
+            raise PlanError(f"{source}: the split {unnamed[0]!r}", fix="name splits with letters, digits and _ alone")
         plan = cls(**{**content, "families": families})
         try:
             plan.draw_runs()

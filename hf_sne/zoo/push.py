@@ -50,6 +50,9 @@ def _verify(folder: Path) -> None:
 def _upload(folder: Path, files: list[str], repo: str, *, private: bool, revision: str | None) -> str:
     api = HfApi()
     api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
+    there = set(api.list_repo_files(repo, repo_type="dataset")) - {".gitattributes", CARD}
+    if there and MANIFEST not in there:
+        raise UserError(f"{repo}: holds {len(there)} files and no zoo", fix="push to a new data set")
     if revision is not None:
         api.create_branch(repo, branch=revision, repo_type="dataset", exist_ok=True)
     commit = api.upload_folder(

@@ -59,8 +59,14 @@ def _entry(zoo: str, labels: dict[str, Any], tensors: dict[str, Tensor], layout:
         layers=open_checkpoint(tensors).layers,
         test_accuracy=float("nan") if labels["test_accuracy"] is None else float(labels["test_accuracy"]),
         buffers=layout.buffers,
-        labels={**labels, **json.loads(labels.get("extra") or "{}")},
+        labels=_known(labels),
     )
+
+
+def _known(labels: dict[str, Any]) -> dict[str, Any]:
+    """The labels beside what the source told beyond them, which may not pass for one of ours."""
+    extra = {name: value for name, value in json.loads(labels.get("extra") or "{}").items() if name != "split"}
+    return {**extra, **labels}
 
 
 def _is_finite(entry: ZooEntry) -> bool:

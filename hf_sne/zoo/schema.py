@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hf_sne.errors import UserError
 from hf_sne.weights import open_checkpoint
 
 WEIGHTS = "weights"
@@ -56,8 +57,8 @@ LABELS: dict[str, pa.DataType] = {
     "architecture": pa.string(),
     "extra": pa.string(),
 }
-# A plain list: as fast to read as fixed-size forms (recipes/benchmark/results/zoo-formats.json), one type for networks of
-# every size, and safe in every format of `datasets`, which cuts trailing zero bytes off binary values.
+# A plain list: as fast to read as fixed-size forms (recipes/benchmark/results/zoo-formats.json), one type for networks
+# of every size, and safe in every format of `datasets`, which cuts trailing zero bytes off binary values.
 ROWS = pa.schema([*LABELS.items(), (FILE, pa.string()), (WEIGHTS, pa.list_(pa.float32()))])
 LAYOUTS = pa.schema(
     [
@@ -70,6 +71,11 @@ LAYOUTS = pa.schema(
         ("role", pa.string()),
     ]
 )
+
+
+class LayoutError(UserError):
+    """A zoo's table of layouts, or a row, does not fit together."""
+
 
 Labels = dict[str, Any]
 Vector = NDArray[np.float32]
@@ -151,12 +157,29 @@ class Layout:
 
 
 def layouts_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Layout]:
-    """``arch`` -> layout, of the rows of a layouts table."""
+    """``arch`` -> layout, of the rows of a layouts table.
+
+    Raises:
+        LayoutError: tensors that overlap, leave gaps, share a name or have no size: the table is not to be trusted.
+    """
     places: dict[str, list[TensorPlace]] = {}
     for row in sorted(rows, key=lambda row: int(row["index"])):
-        place = TensorPlace(row["name"], tuple(row["shape"]), row["offset"], row["role"])
-        places.setdefault(row["arch"], []).append(place)
+        place = TensorPlace(str(row["name"]), tuple(map(int, row["shape"])), int(row["offset"]), str(row["role"]))
+        before = places.setdefault(str(row["arch"]), [])
+        end = before[-1].offset + before[-1].length if before else 0
+        fault = _fault(place, {other.name for other in before}, end)
+        if fault:
+            raise LayoutError(f"layout {row['arch']}: {place.name} {fault}", fix="the zoo is damaged: ask its owner")
+        before.append(place)
     return {arch: Layout(arch, tuple(found)) for arch, found in places.items()}
+
+
+def _fault(place: TensorPlace, names: set[str], end: int) -> str:
+    if place.name in names:
+        return "is there twice"
+    if any(size < 0 for size in place.shape):
+        return f"has the shape {place.shape}"
+    return f"begins at {place.offset}, the tensor before it ends at {end}" if place.offset != end else ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ A value is a constant, a nested mapping or list of values, or a mapping with one
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from random import Random
 from typing import Any
@@ -66,29 +66,6 @@ def merge(default: Mapping[str, Any], override: Mapping[str, Any], field: str) -
     if unknown:
         raise SpaceError(f"{field} has no field {', '.join(unknown)}", fix=f"known fields: {', '.join(default)}")
     return {**default, **override}
-
-
-def ranges(space: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Each leaf of a space as (dotted name, what it may be), for people to read."""
-    if isinstance(space, Mapping) and next(iter(space), None) not in {*_DRAWS, GRID}:
-        for name, value in space.items():
-            yield from ranges(value, f"{prefix}.{name}" if prefix else str(name))
-    else:
-        yield prefix, _shown(space)
-
-
-def _shown(space: Any) -> str:
-    if not isinstance(space, Mapping):
-        return str(space)
-    kind = next(iter(space), None)
-    if kind in ("uniform", "log_uniform", "integers"):
-        low, high = space[kind]
-        return f"{low} to {high}{' (log)' if kind == 'log_uniform' else ''}"
-    if kind in ("choice", GRID):
-        return ", ".join(dict.fromkeys(map(_shown, space[kind])))
-    if kind == "repeat":
-        return f"{_shown(space[kind]['times'])} of ({_shown(space[kind]['of'])})"
-    return "; ".join(f"{name}: {_shown(value)}" for name, value in space.items())
 
 
 def _check_alone(space: Mapping[str, Any], field: str) -> None:

@@ -15,12 +15,13 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from hf_sne.errors import UserError
 from hf_sne.zoo.large import open_large
-from hf_sne.zoo.schema import FILE, WEIGHTS, Layout, layouts_of
+from hf_sne.zoo.schema import FILE, WEIGHTS, Layout, LayoutError, layouts_of
 
 if TYPE_CHECKING:
     import datasets
 
 LAYOUTS_CONFIG = "layouts"
+_DAMAGED = "the zoo is damaged: ask its owner, or make it anew"
 
 
 @dataclass(frozen=True)
@@ -157,16 +158,33 @@ class ZooStream(IterableDataset[ZooBatch]):
 
     def _batch(self, table: pa.Table) -> ZooBatch:
         labels = table.drop_columns([WEIGHTS, FILE])
-        layouts = {arch: self.layouts[arch] for arch in table["arch"].unique().to_pylist()}
+        layouts = self._layouts_of(table)
         weights = table[WEIGHTS].combine_chunks()
         if weights.null_count:
             vectors = list(self._vectors(table, layouts))
-            lengths = torch.tensor([0, *map(len, vectors)])
-            return ZooBatch(labels, torch.cat(vectors), lengths.cumsum(0), layouts)
-        offsets = torch.from_numpy(weights.offsets.to_numpy().astype(np.int64))
-        # A copy: arrow's memory is read-only and belongs to the whole row group.
-        flat = torch.from_numpy(weights.flatten().to_numpy().copy())
-        return ZooBatch(labels, flat, offsets - offsets[0], layouts)
+            flat, offsets = torch.cat(vectors), torch.tensor([0, *map(len, vectors)]).cumsum(0)
+        else:
+            offsets = torch.from_numpy(weights.offsets.to_numpy().astype(np.int64))
+            # A copy: arrow's memory is read-only and belongs to the whole row group.
+            flat, offsets = torch.from_numpy(weights.flatten().to_numpy().copy()), offsets - offsets[0]
+        self._check_lengths(table, offsets, layouts)
+        return ZooBatch(labels, flat, offsets, layouts)
+
+    def _layouts_of(self, table: pa.Table) -> dict[str, Layout]:
+        wanted = table["arch"].unique().to_pylist()
+        unknown = [arch for arch in wanted if arch not in self.layouts]
+        if unknown:
+            raise LayoutError(f"{self.source}: rows of arch {unknown[0]!r}, which has no layout", fix=_DAMAGED)
+        return {arch: self.layouts[arch] for arch in wanted}
+
+    def _check_lengths(self, table: pa.Table, offsets: Tensor, layouts: Mapping[str, Layout]) -> None:
+        lengths = {arch: layout.length for arch, layout in layouts.items()}
+        wanted = torch.tensor([lengths[arch] for arch in table["arch"].to_pylist()])
+        wrong = (offsets.diff() != wanted).nonzero().flatten().tolist()
+        if wrong:
+            found, told = int(offsets.diff()[wrong[0]]), int(wanted[wrong[0]])
+            where = f"{self.source}: row {table['id'][wrong[0]].as_py()!r}"
+            raise LayoutError(f"{where} has {found} elements, its layout has {told}", fix=_DAMAGED)
 
     def _vectors(self, table: pa.Table, layouts: Mapping[str, Layout]) -> Iterator[Tensor]:
         """The weights of rows of which some or all lie in shards beside the table."""

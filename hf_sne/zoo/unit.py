@@ -191,15 +191,20 @@ class _Training:
 
 @torch.no_grad()
 def shuffled(snapshot: Snapshot, module: nn.Module) -> Snapshot | None:
-    """The network with the inputs of one layer shuffled, the layer before left as it was; None if it has one layer.
+    """The network with the inputs of one layer shuffled, the layer before left as it was; None if no layer allows it.
 
-    That breaks the function and leaves every tensor's statistics as they were.
+    That breaks the function and leaves every tensor's statistics as they were. The first layer is spared, and so are
+    layers of one input, which no order changes.
     """
     generator = generator_of(snapshot.run.seed, "shuffled")
-    dense = [name for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]
-    if len(dense) < 2:
+    dense = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]
+    names = [name for name, part in dense[1:] if part.weight.shape[1] > 1]
+    if not names:
         return None
-    name = f"{dense[int(torch.randint(1, len(dense), (), generator=generator))]}.weight"
+    name = f"{names[int(torch.randint(len(names), (), generator=generator))]}.weight"
     weight = snapshot.tensors[name]
-    order = torch.randperm(weight.shape[1], generator=generator).to(weight.device)
-    return Snapshot(snapshot.run, snapshot.step, snapshot.epoch, {**snapshot.tensors, name: weight[:, order]})
+    still = torch.arange(weight.shape[1])
+    while (order := torch.randperm(len(still), generator=generator)).equal(still):
+        pass
+    changed = weight[:, order.to(weight.device)]
+    return Snapshot(snapshot.run, snapshot.step, snapshot.epoch, {**snapshot.tensors, name: changed})

@@ -77,9 +77,9 @@ def _write_shard(folder: Path, rows: Rows, shard: tuple[str, list[int]], files: 
     widest = max(4 * _length(rows, rows.labels[row]) for row in indices)
     size = _GROUP_ROWS if large else max(1, min(_GROUP_ROWS, _GROUP_BYTES // max(1, widest)))
     with atomic_file(folder / name) as part, _writer(part, ROWS) as writer:
-        for start in range(0, len(indices), size):
-            members = indices[start : start + size]
-            writer.write_table(_table(rows, members, beside), row_group_size=len(members))
+        # Groups of equal size: readers share them out.
+        for members in np.array_split(np.array(indices), -(-len(indices) // size)):
+            writer.write_table(_table(rows, members.tolist(), beside), row_group_size=len(members))
             yield len(members)
     files[name] = FileRecord.of(folder / name, len(indices))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_sne.zoo.space import SpaceError, draw, expand_grids, merge, ranges
+from hf_sne.zoo.space import SpaceError, draw, expand_grids, merge
 
 seeds = st.integers(0, 2**32)
 reals = st.floats(-1e6, 1e6)
@@ -174,17 +174,3 @@ def test_merging_replaces_fields_whole():
 def test_merging_an_unknown_field_is_refused():
     with pytest.raises(SpaceError, match=r"mlp has no field dept.*known fields: widths, depth"):
         merge({"widths": 1, "depth": 3}, {"dept": 4}, "mlp")
-
-
-def test_ranges_are_for_people_to_read():
-    space = {
-        "training": {"rate": {"log_uniform": [0.001, 0.1]}, "epochs": 5},
-        "activation": {"choice": ["relu", {"choice": ["tanh", "relu"]}]},
-        "widths": {"repeat": {"times": {"integers": [1, 3]}, "of": {"grid": [8, 16]}}},
-    }
-    assert dict(ranges(space)) == {
-        "training.rate": "0.001 to 0.1 (log)",
-        "training.epochs": "5",
-        "activation": "relu, tanh, relu",
-        "widths": "1 to 3 of (8, 16)",
-    }

@@ -196,7 +196,5 @@ LAYERS: dict[type[nn.Module], Layer] = {
     AddPosition: add_position,
     MeanOverTokens: mean_over_tokens,
     SelfAttention: self_attention,
-    **dict.fromkeys(
-        (nn.Identity, nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.ELU, nn.Hardtanh), elementwise
-    ),
+    **dict.fromkeys((nn.Identity, nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.ELU), elementwise),
 }

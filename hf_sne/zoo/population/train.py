@@ -58,7 +58,7 @@ class Population:
     def __init__(self, runs: Sequence["Run"], data: ImageData) -> None:
         # Networks of one optimiser stand together.
         self.runs = runs = sorted(runs, key=lambda run: run.training.optimizer)
-        self.data, self.step = data, 0
+        self.data, self.step, self._begun = data, 0, False
         self.device = data.train_images.device
         self.module = empty_network(runs[0].family, runs[0].architecture, data.shape, data.classes)
         self._network = PopulationNetwork(self.module)
@@ -75,7 +75,8 @@ class Population:
 
     def train(self) -> Iterator[list[Snapshot]]:
         """Trains to the end; yields after every step what that step's checkpoints are, mostly none."""
-        if self.step == 0:
+        if not self._begun:
+            self._begun = True
             yield self._snapshots()
         while self.runs:
             self.step += 1
@@ -94,8 +95,10 @@ class Population:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on where a population of the same runs was when :meth:`state` was taken."""
-        self.step = int(state["step"])
+        self._begun, self.step = True, int(state["step"])
         self._retire()
+        if not self.runs:
+            return
         self.weights.load(_below("weights", state))
         self.optimizers.load(_below("optimizers", state), self.step)
 
