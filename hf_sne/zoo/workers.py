@@ -49,8 +49,10 @@ class LocalWorkers:
         pool = ProcessPoolExecutor(
             min(self._workers, len(units)), context, initializer=_start, initargs=(images, theirs)
         )
+        futures: dict[Future[bytes], Unit] = {}
         try:
-            futures: dict[Future[bytes], Unit] = {pool.submit(_train, unit, state): unit for unit in units}
+            for unit in units:
+                futures[pool.submit(_train, unit, state)] = unit
             for future in as_completed(futures):
                 # Dropped here, so that finished records do not pile up in memory.
                 yield futures.pop(future), future.result()
@@ -60,9 +62,11 @@ class LocalWorkers:
                 fix="run again, with fewer workers or smaller populations: finished work is kept",
             ) from error
         finally:
-            # Ends the training processes at once, also where a caller stops early or this process is killed.
-            ours.close()
+            if futures:
+                # A caller that stops early does not wait for the units in training: this ends the processes.
+                ours.close()
             pool.shutdown(cancel_futures=True)
+            ours.close()
 
     def _train_on_gpu(self, units: Sequence[Unit], images: Path, state: Path) -> Iterator[tuple[Unit, bytes]]:
         import torch

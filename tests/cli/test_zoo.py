@@ -164,3 +164,15 @@ def test_a_wheel_holds_the_card_templates(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as content:
         for template in (ROOT / "hub_cards").iterdir():
             assert content.read(f"hf_sne/hub_cards/{template.name}") == template.read_bytes()
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda", "cuda:x"])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(run_cli, tmp_path, device):
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("data: digits\nfamilies: {mlp: {runs: 10}}\n")
+    outcome = run_cli("zoo", "make", plan, "--output", tmp_path / "zoo", "--device", device)
+    assert outcome.code == 2
+    assert "--device" in outcome.err
+    assert not (tmp_path / "zoo").exists()

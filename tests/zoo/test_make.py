@@ -3,11 +3,15 @@
 import json
 import shutil
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from datasets import Dataset, Features, Value
+from datasets import Image as ImageFeature
+from PIL import Image
 from zoo_making import CONTENT, NETWORKS, files_of, finish, networks_in, tiny_plan
 
 from hf_sne.errors import UserError
@@ -17,6 +21,8 @@ from hf_sne.zoo.make import make_zoo
 from hf_sne.zoo.manifest import Manifest
 from hf_sne.zoo.plan import Plan
 from hf_sne.zoo.population.batches import RunImages
+from hf_sne.zoo.population.train import Snapshot
+from hf_sne.zoo.unit import shuffled
 from hf_sne.zoo.workers import LocalWorkers
 
 RUNS = {run.id: run for run in tiny_plan().draw_runs()}
@@ -99,6 +105,39 @@ def test_a_shuffled_twin_differs_in_the_order_of_one_layers_inputs(networks):
         columns, sound_columns = (value.transpose(0, 1).flatten(1).tolist() for value in (tensors[name], sound[name]))
         assert sorted(columns) == sorted(sound_columns)
         assert name != next(iter(tensors)), "the first layer's inputs are the image"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_twin_is_never_the_network_itself(channels):
+    plan = Plan.from_json({"data": "-", "families": {"cnn": {"runs": 100}}})
+    for run in plan.draw_runs():
+        module = build_network(run.family, run.architecture, (channels, 28, 28), 10)
+        snapshot = Snapshot(run, 0, 0.0, module.state_dict())
+        twin = shuffled(snapshot, module)
+        assert twin is not None
+        changed = [name for name, value in twin.tensors.items() if not value.equal(snapshot.tensors[name])]
+        assert len(changed) == 1
+
+
+def pictures(kind: str) -> tuple[list[Any], list[int]]:
+    """Images and labels of a split that no zoo can be trained on."""
+    shapes = {"mixed sizes": [(8, 8), (9, 9)], "not square": [(8, 9), (8, 9)]}.get(kind, [(8, 8), (8, 8)])
+    return [Image.new("L", shape) for shape in shapes], [-1, -1] if kind == "no labels" else [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("mixed sizes", "images of the shapes"), ("not square", "use square images"), ("no labels", "the label -1")],
+)
+def test_images_that_no_network_takes_are_refused_by_what_is_wrong(kind, message, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for split in ("train", "test"):
+        images, labels = pictures(kind)
+        features = Features({"image": ImageFeature(), "label": Value("int64")})
+        Dataset.from_dict({"image": images, "label": labels}, features).to_parquet(folder / f"{split}.parquet")
+    with pytest.raises(UserError, match=message):
+        load_images(str(folder))
 
 
 def test_exactly_the_networks_with_values_that_are_not_finite_are_called_diverged(networks):

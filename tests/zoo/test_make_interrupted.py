@@ -21,6 +21,7 @@ from zoo_making import (
     kill_alone,
     killed_while_finishing,
     long_unit,
+    networks_in,
     tiny_plan,
     training_processes,
     wait_for,
@@ -32,8 +33,8 @@ from hf_sne.zoo.atomic import ZooWriteError
 from hf_sne.zoo.images import load_images
 from hf_sne.zoo.make import make_zoo
 from hf_sne.zoo.manifest import Manifest
-from hf_sne.zoo.plan import Plan
-from hf_sne.zoo.unit import UnitFileError, group, train_unit
+from hf_sne.zoo.plan import FamilyPlan, Plan
+from hf_sne.zoo.unit import UnitFile, UnitFileError, group, train_unit
 from hf_sne.zoo.workers import LocalWorkers
 
 # Units whose records are larger than the images.
@@ -49,7 +50,6 @@ from pathlib import Path
 import torch
 import hf_sne.zoo.unit as unit
 from zoo_making import long_unit
-from hf_sne.zoo.atomic import ZooWriteError
 from hf_sne.zoo.images import load_images
 unit._STATE_SECONDS = 0.0
 torch.set_num_threads(1)
@@ -92,13 +92,18 @@ def test_a_making_killed_again_and_again_gives_the_same_zoo(kills, zoo, tmp_path
 
 
 def test_a_writing_killed_again_and_again_gives_the_same_zoo(trained, zoo, tmp_path):
+    for first in ("warm", "timed"):
+        shutil.copytree(trained, tmp_path / first / "zoo")
+        begun = time.monotonic()
+        assert not killed_while_finishing(tmp_path / first / "zoo", 60)
+        seconds = time.monotonic() - begun
     folder, kills = tmp_path / "zoo", 0
-    shutil.copytree(trained, folder)
-    while kills < 8 and killed_while_finishing(folder, random.uniform(0.2, 1.0)):
-        kills += 1
-    assert kills
-    finish(folder)
-    assert files_of(folder) == files_of(zoo)
+    while kills < 8:
+        shutil.copytree(trained, folder, dirs_exist_ok=True)
+        while kills < 8 and killed_while_finishing(folder, random.uniform(0, seconds)):
+            kills += 1
+        finish(folder)
+        assert files_of(folder) == files_of(zoo)
 
 
 def test_a_zoo_killed_before_its_card_gets_it(trained, zoo, tmp_path):
@@ -135,6 +140,49 @@ def test_a_unit_taken_up_after_a_kill_gives_the_same_record(tmp_path):
         state.write_bytes(state.read_bytes()[:kept])
         with pytest.raises(UnitFileError, match=r"000000\.state: damaged.*Fix: delete this file and run again"):
             train_unit(unit, data, state)
+
+
+def test_a_unit_taken_up_at_any_step_gives_the_same_record(monkeypatch, tmp_path):
+    """The first step and the last too: nothing is recorded twice, nothing is asked of networks that are done."""
+    torch.set_num_threads(1)
+    monkeypatch.setattr("hf_sne.zoo.unit._STATE_SECONDS", -1.0)
+    data, states = load_images("digits"), []
+    plan = replace(tiny_plan(), families={"mlp": FamilyPlan(3, 3)})
+    (unit,) = group(plan.draw_runs(), "cpu")
+
+    def kept(path, content):
+        states.append(content)
+
+    monkeypatch.setattr("hf_sne.zoo.unit.write_bytes", kept)
+    whole = train_unit(unit, data, tmp_path / "state")
+    monkeypatch.setattr("hf_sne.zoo.unit._STATE_SECONDS", 1e9)
+    for content in [*states[:2], *states[2:-2:15], *states[-2:]]:
+        (tmp_path / "state").write_bytes(content)
+        assert train_unit(unit, data, tmp_path / "state") == whole
+
+
+def test_smaller_populations_finish_what_larger_ones_began(trained, tmp_path):
+    folder = tmp_path / "zoo"
+    shutil.copytree(trained, folder)
+    for unit in ("000001", "000002"):
+        (folder / "work" / f"{unit}.safetensors").unlink()
+    for networks in (1, NETWORKS):
+        making = make_zoo(tiny_plan(), folder, LocalWorkers(1), networks)
+        assert next(making).stage == "training"
+        next(making)
+        making.close()
+    finish(folder)
+    assert sorted(labels["id"] for labels, _ in networks_in(folder)) == sorted(
+        row["id"] for path in trained.glob("work/0*.safetensors") for row in UnitFile(path).labels
+    )
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.parquet").write_bytes(b"precious")
+    with pytest.raises(UserError, match="holds other files"):
+        next(make_zoo(tiny_plan(), tmp_path, LocalWorkers(1)))
+    assert (tmp_path / "data" / "mine.parquet").read_bytes() == b"precious"
 
 
 def test_a_damaged_state_is_told_by_the_process_that_meets_it(tmp_path):

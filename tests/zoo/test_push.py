@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import pytest
 from hub_server import HubServer
-from huggingface_hub import constants
+from huggingface_hub import HfApi, constants
 from random_zoos import random_rows, write_whole
 from zoo_hashes import hashes_of
 
@@ -191,3 +191,13 @@ def test_a_hub_that_is_not_there_is_told(hub, folder, monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(UserError, match=f"{REPO}: .*refused.*network"):
         push_zoo(folder, REPO)
+
+
+def test_a_data_set_that_is_no_zoo_is_left_alone(hub, tmp_path):
+    write_whole(tmp_path / "zoo", random_rows({"a": 4}, {"a": 2}), {"train": 1.0})
+    theirs = HfApi(hub.url)
+    theirs.create_repo(REPO, repo_type="dataset")
+    theirs.upload_file(path_or_fileobj=b"theirs", path_in_repo="data/a.csv", repo_id=REPO, repo_type="dataset")
+    with pytest.raises(UserError, match="holds 1 files and no zoo"):
+        push_zoo(tmp_path / "zoo", REPO)
+    assert hub.datasets[REPO].files["data/a.csv"] == b"theirs"

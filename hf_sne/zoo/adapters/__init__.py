@@ -27,7 +27,7 @@ def read_rows(folder: Path, *, allow_pickle: bool = False, skipped: list[str] | 
     if is_labelled_folder(folder):
         return read_labelled_folder(folder)
     raise UserError(
-        f"{folder}: no zoo in a layout that is known (layout.csv with weights*.npy; one folder a model with params.json "
-        "and result.json; safetensors files with one CSV table of labels)",
+        f"{folder}: no zoo in a layout that is known (layout.csv with weights*.npy; one folder a model with params.json"
+        " and result.json; safetensors files with one CSV table of labels)",
         fix="see hf_sne.zoo.adapters for what is read",
     )
