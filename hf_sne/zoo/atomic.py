@@ -26,7 +26,7 @@ class ZooWriteError(UserError):
 def atomic_file(path: Path) -> Iterator[Path]:
     """A path to write to; it becomes ``path`` once the block ends without an error, and survives a power cut.
 
-    It is the only file in a folder of its own, for some writers make temporary files beside what they write.
+    It lies in a folder of its own, for some writers make temporary files beside what they write.
 
     Raises:
         ZooWriteError: the disk is full or the folder cannot be written to.
@@ -35,6 +35,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
     with _told(path), _scratch(path.parent) as scratch:
         part = scratch / path.name
         yield part
+        # safetensors lets nobody but the owner read what it writes.
+        usual = scratch / "usual"
+        usual.touch()
+        part.chmod(usual.stat().st_mode)
         _to_disk(part)
         part.replace(path)
         _to_disk(path.parent)

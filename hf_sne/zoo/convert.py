@@ -34,10 +34,9 @@ def convert_zoo(
     """
     if is_whole(folder):
         raise UserError(f"{folder}: holds a zoo already", fix="name another folder")
+    rows = read_rows(source, allow_pickle=allow_pickle, skipped=skipped)
     with workspace(folder):
         clear_tables(folder)
-        yield Progress("reading", 0, 0)
-        rows = read_rows(source, allow_pickle=allow_pickle, skipped=skipped)
         yield Progress("writing", 0, len(rows.labels))
         written = 0
         for count in write_zoo(folder, rows, {"converted_from": source.resolve().name, "license": license}, SPLITS):

@@ -37,8 +37,10 @@ class Progress:
 def make_zoo(plan: Plan, folder: Path, backend: Backend, networks: int = 0) -> Iterator[Progress]:
     """Make the zoo of ``plan`` in ``folder``; iterate to let it work, call it again to take it up.
 
-    Finished units are kept; a kill at any moment loses at most a minute's training of those in flight. The finished
-    zoo does not depend on how often that happened, nor on the number of workers.
+    Finished units are kept; a kill at any moment loses at most a minute's training of those in flight (on Ray, which
+    keeps no state, those in flight). The finished zoo does not depend on how often that happened, nor on the number of
+    workers. A script that calls this with local workers does so below ``if __name__ == "__main__":``, for they are
+    started by spawning.
 
     Args:
         plan: What to train.

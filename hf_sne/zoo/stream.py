@@ -82,11 +82,12 @@ def _unpickled(table: bytes, flat: Tensor, offsets: Tensor, layouts: Mapping[str
 
 
 class ZooStream(IterableDataset[ZooBatch]):
-    """One split of a zoo, batch by batch, in the order of its files (which mixes runs); memory stays bounded.
+    """One split of a zoo, batch by batch, in the order of its files; memory stays bounded.
 
-    Ranks and DataLoader workers see disjoint rows that make up the whole split; their shares differ by a row group at
-    most. ``state_dict`` and ``load_state_dict`` resume exactly at a batch. ``layouts`` holds the layout of every
-    ``arch`` of the zoo.
+    A family's rows lie in random order; ``default`` goes through the families one after another. Ranks and DataLoader
+    workers see disjoint rows that make up the whole split: row groups are dealt out in turn, so that numbers of groups
+    differ by one at most, and numbers of rows by more where families differ in size. ``state_dict`` and
+    ``load_state_dict`` resume exactly at a batch. ``layouts`` holds the layout of every ``arch`` of the zoo.
 
     Args:
         source: Local zoo folder or Hub id.

@@ -32,7 +32,7 @@ def workspace(folder: Path) -> Iterator[Path]:
         UserError: the folder holds other files than a zoo in the making, or another process works in it.
     """
     work = folder / _WORK
-    if folder.is_dir() and any(folder.iterdir()) and not (work / _LOCK).exists() and not is_whole(folder):
+    if folder.is_dir() and not (work / _LOCK).exists() and _holds_files(folder) and not is_whole(folder):
         raise UserError(f"{folder}: holds other files", fix="name a new or an empty folder for the zoo")
     make_folder(work)
     try:
@@ -41,6 +41,11 @@ def workspace(folder: Path) -> Iterator[Path]:
             shutil.rmtree(work)
     except Timeout as error:
         raise UserError(f"{folder}: another process is making this zoo", fix="wait for it, or stop it") from error
+
+
+def _holds_files(folder: Path) -> bool:
+    """Whether there is more than the empty folder that a making leaves which was killed before its first file."""
+    return any(path != folder / _WORK or path.is_file() or any(path.iterdir()) for path in folder.iterdir())
 
 
 def clear_tables(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,10 +18,10 @@ from hf_sne.zoo.images import ImageData, load_images, open_images, save_images
 from hf_sne.zoo.plan import Plan, Run
 from hf_sne.zoo.population.batches import RunImages
 from hf_sne.zoo.population.train import initial_network
-from hf_sne.zoo.unit import group
-from hf_sne.zoo.workers import LocalWorkers
+from hf_sne.zoo.unit import Unit, group
+from hf_sne.zoo.workers import LocalWorkers, keep_freed_memory
 
-CASES = [(family, batch) for family in ("small_cnn", "cnn_s", "mlp") for batch in (8, 16, 32, 64, 128)]
+CASES = [(family, batch) for family in ("small_cnn", "cnn_s", "mlp") for batch in (8, 16, 32, 64)]
 
 
 def train_alone(run: Run, data: ImageData) -> float:
@@ -54,6 +55,7 @@ _data: ImageData | None = None
 def _start(images: Path) -> None:
     global _data
     torch.set_num_threads(1)
+    keep_freed_memory()
     _data = open_images(images)
 
 
@@ -78,17 +80,15 @@ def measure_alone(runs: list[Run], images: Path, workers: int) -> float:
 
 
 def measure_population(runs: list[Run], images: Path, workers: int) -> float:
-    """Networks a second from the first finished unit on, processes already started."""
-    units = group(runs, "cpu")
+    """Networks a second, processes already started: by units of one step, which are not counted."""
+    short = replace(runs[0], training=replace(runs[0].training, epochs=1e-9))
+    warming = [Unit(f"w{place}", (replace(short, id=f"w{place}"),)) for place in range(2 * workers)]
     with TemporaryDirectory() as folder:
-        begun, networks = None, 0
-        for unit, _ in LocalWorkers(workers).train(units, images, Path(folder)):
-            if begun is None:
+        begun = time.perf_counter()
+        for unit, _ in LocalWorkers(workers).train([*warming, *group(runs, "cpu")], images, Path(folder)):
+            if unit in warming:
                 begun = time.perf_counter()
-            else:
-                networks += len(unit.runs)
-        assert begun is not None
-        return networks / (time.perf_counter() - begun)
+        return len(runs) / (time.perf_counter() - begun)
 
 
 def _plan(family: str, batch: int, count: int, epochs: float) -> list[Run]:
@@ -99,7 +99,7 @@ def _plan(family: str, batch: int, count: int, epochs: float) -> list[Run]:
 
 def main(
     data: Annotated[str, typer.Option(help="digits, a Hub data set id or a local folder.")] = "ylecun/mnist",
-    epochs: Annotated[float, typer.Option(help="Of each run.")] = 0.5,
+    epochs: Annotated[float, typer.Option(help="Of each run.")] = 0.25,
     workers: Annotated[int, typer.Option(help="Processes of one thread each.")] = 2,
     repeats: Annotated[int, typer.Option(help="Rounds; the two ways take turns, the best of each counts.")] = 3,
     output: Annotated[Path, typer.Option(help="JSON.")] = Path("recipes/benchmark/results/zoo-cpu.json"),
@@ -111,7 +111,7 @@ def main(
         save_images(load_images(data), images)
         for family, batch in CASES:
             size = len(group(_plan(family, batch, 1000, epochs), "cpu")[0].runs)
-            together, alone = _plan(family, batch, 4 * workers * size, epochs), _plan(family, batch, 8, epochs)
+            together, alone = _plan(family, batch, 2 * workers * size, epochs), _plan(family, batch, 8, epochs)
             rounds = [
                 (measure_alone(alone, images, workers), measure_population(together, images, workers))
                 for _ in range(repeats)

@@ -46,6 +46,13 @@ def test_a_file_is_written_into_folders_that_are_made(write, tmp_path):
 
 
 @every_writer
+def test_a_file_may_be_read_by_whom_other_files_may(write, tmp_path):
+    (tmp_path / "plain").touch()
+    write(tmp_path / "file")
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@every_writer
 def test_a_full_disk_leaves_what_was_there_and_nothing_else(write, tmp_path):
     (tmp_path / "file").write_text("before")
     with files_up_to(2000), pytest.raises(ZooWriteError, match=r"/file: no space left. Fix: free space"):

@@ -126,6 +126,11 @@ def test_a_zoo_killed_while_its_work_is_removed_trains_nothing_anew(trained, zoo
     assert files_of(folder) == files_of(zoo)
 
 
+def test_a_zoo_killed_before_its_first_file_is_made(tmp_path):
+    (tmp_path / "zoo" / "work").mkdir(parents=True)
+    assert next(make_zoo(tiny_plan(), tmp_path / "zoo", LocalWorkers(1))).stage == "reading images"
+
+
 def test_a_unit_taken_up_after_a_kill_gives_the_same_record(tmp_path):
     torch.set_num_threads(1)
     unit, data, state = long_unit(), load_images("digits"), tmp_path / "000000.state"
@@ -178,11 +183,13 @@ def test_smaller_populations_finish_what_larger_ones_began(trained, tmp_path):
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "mine.parquet").write_bytes(b"precious")
-    with pytest.raises(UserError, match="holds other files"):
-        next(make_zoo(tiny_plan(), tmp_path, LocalWorkers(1)))
-    assert (tmp_path / "data" / "mine.parquet").read_bytes() == b"precious"
+    for place in ("data", "work"):
+        folder = tmp_path / place / "zoo"
+        (folder / place).mkdir(parents=True)
+        (folder / place / "mine.parquet").write_bytes(b"precious")
+        with pytest.raises(UserError, match="holds other files"):
+            next(make_zoo(tiny_plan(), folder, LocalWorkers(1)))
+        assert (folder / place / "mine.parquet").read_bytes() == b"precious"
 
 
 def test_a_damaged_state_is_told_by_the_process_that_meets_it(tmp_path):
