@@ -6,7 +6,7 @@ from pathlib import Path
 from hf_sne.errors import UserError
 from hf_sne.zoo.adapters import read_rows
 from hf_sne.zoo.card import write_card
-from hf_sne.zoo.make import Progress
+from hf_sne.zoo.make import Progress, is_begun
 from hf_sne.zoo.plan import SPLITS
 from hf_sne.zoo.workspace import clear_tables, is_whole, workspace
 from hf_sne.zoo.write import write_zoo
@@ -32,8 +32,8 @@ def convert_zoo(
     Raises:
         UserError: the source is of no known layout, or the folder holds a zoo already.
     """
-    if is_whole(folder):
-        raise UserError(f"{folder}: holds a zoo already", fix="name another folder")
+    if is_whole(folder) or is_begun(folder):
+        raise UserError(f"{folder}: holds a zoo already, or one in the making", fix="name another folder")
     rows = read_rows(source, allow_pickle=allow_pickle, skipped=skipped)
     with workspace(folder):
         clear_tables(folder)

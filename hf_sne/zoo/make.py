@@ -17,7 +17,7 @@ from hf_sne.zoo.plan import Plan, Run
 from hf_sne.zoo.schema import Layout, Rows
 from hf_sne.zoo.unit import Unit, UnitFile, group
 from hf_sne.zoo.workers import Backend
-from hf_sne.zoo.workspace import clear_tables, is_whole, workspace
+from hf_sne.zoo.workspace import WORK, clear_tables, is_whole, workspace
 from hf_sne.zoo.write import write_zoo
 
 _IMAGES = "images.safetensors"
@@ -62,6 +62,11 @@ def make_zoo(plan: Plan, folder: Path, backend: Backend, networks: int = 0) -> I
         yield from _train(plan, runs, work, backend, networks)
         clear_tables(folder)
         yield from _write(plan, runs, folder, work)
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether a zoo of some plan is being made in a folder."""
+    return (folder / WORK / _UNITS).exists()
 
 
 def _train(plan: Plan, runs: list[Run], work: Path, backend: Backend, networks: int) -> Iterator[Progress]:

@@ -13,7 +13,7 @@ from hf_sne.zoo.card import CARD
 from hf_sne.zoo.manifest import MANIFEST, Manifest
 
 # What is not yet a zoo; gone once the zoo is whole.
-_WORK = "work"
+WORK = "work"
 _LOCK = "lock"
 # What an interrupted making may leave beside it.
 _TABLES = ("data", "weights")
@@ -31,7 +31,7 @@ def workspace(folder: Path) -> Iterator[Path]:
     Raises:
         UserError: the folder holds other files than a zoo in the making, or another process works in it.
     """
-    work = folder / _WORK
+    work = folder / WORK
     if folder.is_dir() and not (work / _LOCK).exists() and _holds_files(folder) and not is_whole(folder):
         raise UserError(f"{folder}: holds other files", fix="name a new or an empty folder for the zoo")
     make_folder(work)
@@ -45,7 +45,7 @@ def workspace(folder: Path) -> Iterator[Path]:
 
 def _holds_files(folder: Path) -> bool:
     """Whether there is more than the empty folder that a making leaves which was killed before its first file."""
-    return any(path != folder / _WORK or path.is_file() or any(path.iterdir()) for path in folder.iterdir())
+    return any(path != folder / WORK or path.is_file() or any(path.iterdir()) for path in folder.iterdir())
 
 
 def clear_tables(folder: Path) -> None:

@@ -27,7 +27,8 @@ class PopulationNetwork:
 
     def __init__(self, module: nn.Module) -> None:
         self._graph = torch.fx.GraphModule(module, _Tracer().trace(module))
-        self._own = {name: frozenset(_tensor_names(part)) for name, part in self._graph.named_modules()}
+        self._modules = dict(self._graph.named_modules())
+        self._own = {name: _tensor_names(part) for name, part in self._modules.items()}
         for node in self._graph.graph.nodes:
             if node.op == "call_module":
                 _check(self._graph.get_submodule(node.target), node.target)
@@ -37,18 +38,22 @@ class PopulationNetwork:
 
         ``tensors`` holds every parameter and buffer by its name in the module's state dict, [networks, *shape].
         """
-        return _Run(self._graph, self._own, tensors, state).run(images)  # type: ignore[no-any-return]
+        values: dict[Any, Tensor] = {}
+        for node in self._graph.graph.nodes:
+            if node.op == "placeholder":
+                values[node] = images
+            elif node.op == "call_module":
+                values[node] = self._layer(node.target, tensors, values[node.args[0]], state)
+            elif node.op == "call_function":
+                values[node] = node.target(*(values[argument] for argument in node.args))
+            else:
+                return values[node.args[0]]
+        raise AssertionError("a traced module has an output")
 
-
-class _Run(torch.fx.Interpreter):
-    def __init__(self, graph: torch.fx.GraphModule, own: Any, tensors: Mapping[str, Tensor], state: Pass) -> None:
-        super().__init__(graph, garbage_collect_values=False)
-        self._own, self._tensors, self._state = own, tensors, state
-
-    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ARG002
-        module = self.fetch_attr(target)
-        tensors = {name: self._tensors[f"{target}.{name}"] for name in self._own[target]}
-        return LAYERS[type(module)](module, tensors, args[0], self._state)
+    def _layer(self, name: str, tensors: Mapping[str, Tensor], x: Tensor, state: Pass) -> Tensor:
+        module = self._modules[name]
+        own = {tensor: tensors[f"{name}.{tensor}"] for tensor in self._own[name]}
+        return LAYERS[type(module)](module, own, x, state)
 
 
 def _tensor_names(module: nn.Module) -> list[str]:
