@@ -26,7 +26,7 @@ from hf_sne.zoo.schema import HYPERPARAMETERS, WEIGHTS, Labels, Layout, Vector
 _STATE_SECONDS = 60.0
 # Images of its own training set that a network is measured on.
 _MEASURED_TRAINING_IMAGES = 2000
-# CPU: so many images in a step of the whole population keep a core's cache warm (recipes/benchmark/zoo.py).
+# So many images in a step of the whole population suit a core's cache (measured: recipes/benchmark/zoo.py).
 _CPU_IMAGES = 256
 _CPU_NETWORKS = 32
 _GPU_NETWORKS = 512
