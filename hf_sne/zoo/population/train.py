@@ -72,6 +72,9 @@ class Population:
         self.optimizers = Optimizers([run.training.optimizer for run in runs], rates, decays)
         self.images = [RunImages(run, data) for run in runs]
         self._batches = Batches(self.runs, self.images, data)
+        pairs = list(zip(self.runs, self.images, strict=True))
+        self._last = {run.id: run.training.steps(len(images)) for run, images in pairs}
+        self._wanted = {run.id: frozenset(run.training.checkpoint_steps(len(images))) for run, images in pairs}
 
     def train(self) -> Iterator[list[Snapshot]]:
         """Trains to the end; yields after every step what that step's checkpoints are, mostly none."""
@@ -104,8 +107,7 @@ class Population:
 
     def _retire(self) -> None:
         """Drop the runs that have taken all their steps."""
-        pairs = zip(self.runs, self.images, strict=True)
-        going = [place for place, (run, images) in enumerate(pairs) if run.training.steps(len(images)) > self.step]
+        going = [place for place, run in enumerate(self.runs) if self._last[run.id] > self.step]
         if len(going) == len(self.runs):
             return
         self.runs, self.images = [self.runs[place] for place in going], [self.images[place] for place in going]
@@ -149,7 +151,7 @@ class Population:
     def _snapshots(self) -> list[Snapshot]:
         found = []
         for place, (run, images) in enumerate(zip(self.runs, self.images, strict=True)):
-            if self.step in run.training.checkpoint_steps(len(images)):
+            if self.step in self._wanted[run.id]:
                 epoch = self.step * run.training.batch_size / len(images)
                 found.append(Snapshot(run, self.step, epoch, self.weights.of(place)))
         return found
