@@ -11,13 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hf_sne.cli.console import notes_console
 
 if TYPE_CHECKING:
-    from hf_sne.zoo import make
+    from hf_sne.zoo import complete
 
 # Where no one watches a bar move.
 _SECONDS_BETWEEN_LINES = 30.0
 
 
-def show_progress(steps: "Iterable[make.Progress]", title: str) -> None:
+def show_progress(steps: "Iterable[complete.Progress]", title: str) -> None:
     """A bar with the rate and the time left, or a line now and then where standard error is no terminal."""
     console = notes_console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
@@ -39,9 +39,9 @@ class _Clock:
 
     def __init__(self) -> None:
         self._begun = self._said = time.monotonic()
-        self._step: make.Progress | None = None
+        self._step: complete.Progress | None = None
 
-    def turns_to(self, step: "make.Progress", console: Console, title: str) -> bool:
+    def turns_to(self, step: "complete.Progress", console: Console, title: str) -> bool:
         """Whether the step is the first of its stage."""
         if self._step is not None and self._step.stage == step.stage:
             return False
@@ -52,12 +52,12 @@ class _Clock:
             _say(console, f"{title}: {step.stage}, {step.done} of {step.total}")
         return True
 
-    def rate(self, step: "make.Progress") -> str:
+    def rate(self, step: "complete.Progress") -> str:
         """How many a second since the stage began."""
         done = step.done - step.resumed
         return f"{done / max(1e-9, time.monotonic() - self._begun):.2f} a second" if done > 0 else ""
 
-    def line(self, step: "make.Progress", console: Console, title: str) -> None:
+    def line(self, step: "complete.Progress", console: Console, title: str) -> None:
         """Say where the stage is, if it is time to."""
         self._step = step
         if not console.is_terminal and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:

@@ -18,7 +18,7 @@ from hf_sne.zoo.schema import HYPERPARAMETERS, LABELS
 
 CARD = "README.md"
 PICTURE = "accuracy.png"
-DEFAULT_LICENSE = "cc-by-4.0"
+_LICENSE = "cc-by-4.0"
 _TEMPLATE = "zoo_dataset.md"
 _LISTED = 8  # different values of a hyper-parameter
 
@@ -98,12 +98,17 @@ def _metadata(manifest: Manifest, labels: pd.DataFrame, name: str) -> Any:
     configs += [_config(family, family, set(splits)) for family, splits in manifest.configs.items()]
     configs.append({"config_name": "layouts", "data_files": [{"split": "train", "path": "layouts.parquet"}]})
     return DatasetCardData(
-        license=manifest.source.get("license", DEFAULT_LICENSE),
+        license=_license_of(manifest),
         pretty_name=name.split("/")[-1],
         size_categories=[_size_category(len(labels))],
         tags=["model-zoo", "weight-space", "neural-network-weights", "hf_sne"],
         configs=configs,
     )
+
+
+def _license_of(manifest: Manifest) -> str:
+    """The licence of a zoo, as the Hub names it."""
+    return str(manifest.source.get("license", _LICENSE))
 
 
 def _config(name: str, folder: str, splits: set[str], *, default: bool = False) -> dict[str, Any]:
@@ -142,7 +147,7 @@ def _facts(manifest: Manifest, labels: pd.DataFrame, repo: str) -> dict[str, Any
         "extra": bool(labels["extra"].notna().any()),
         "plan": yaml.safe_dump(plan, sort_keys=False).strip() if plan else "",
         "source": visible(str(manifest.source.get("converted_from", ""))),
-        "license": manifest.source.get("license", DEFAULT_LICENSE),
+        "license": _license_of(manifest),
     }
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from hf_sne.errors import UserError
 from hf_sne.zoo.adapters import read_rows
-from hf_sne.zoo.card import write_card
-from hf_sne.zoo.make import Progress, is_begun
+from hf_sne.zoo.complete import Progress, complete_zoo
+from hf_sne.zoo.make import is_begun
 from hf_sne.zoo.plan import SPLITS
-from hf_sne.zoo.workspace import clear_tables, is_whole, workspace
-from hf_sne.zoo.write import write_zoo
+from hf_sne.zoo.workspace import is_whole, workspace
 
 
 def convert_zoo(
@@ -36,10 +35,4 @@ def convert_zoo(
         raise UserError(f"{folder}: holds a zoo already, or one in the making", fix="name another folder")
     rows = read_rows(source, allow_pickle=allow_pickle, skipped=skipped)
     with workspace(folder):
-        clear_tables(folder)
-        yield Progress("writing", 0, len(rows.labels))
-        written = 0
-        for count in write_zoo(folder, rows, {"converted_from": source.resolve().name, "license": license}, SPLITS):
-            written += count
-            yield Progress("writing", written, len(rows.labels))
-        write_card(folder)
+        yield from complete_zoo(folder, rows, {"converted_from": source.resolve().name, "license": license}, SPLITS)

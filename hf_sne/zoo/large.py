@@ -13,13 +13,12 @@ from torch import Tensor
 from hf_sne.errors import UserError
 from hf_sne.zoo.atomic import atomic_file
 from hf_sne.zoo.manifest import FileRecord
-from hf_sne.zoo.schema import Layout, Rows
+from hf_sne.zoo.schema import DAMAGED, Layout, Rows
 
 # Above so many elements a row group of a few rows would not fit a reader's memory budget.
 LARGE_PARAMETERS = 2**22
 _SHARD_BYTES = 2**30
 _SHARD = re.compile(r"weights/[\w./-]+\.safetensors")
-_BROKEN = "the zoo is damaged: ask its owner, or make it anew"
 
 
 def write_large(
@@ -29,19 +28,17 @@ def write_large(
     stem = str(PurePosixPath("weights", *PurePosixPath(table).parts[1:]).with_suffix(""))
     beside: dict[int, str] = {}
     pending: list[int] = []
+    size = 0
     for row in indices:
         pending.append(row)
-        if sum(_bytes(rows, member) for member in pending) >= _SHARD_BYTES or row == indices[-1]:
+        size += rows.bytes_of(row)
+        if size >= _SHARD_BYTES or row == indices[-1]:
             name = f"{stem}-{len(set(beside.values())):05d}.safetensors"
             _write_shard(folder / name, rows, pending)
             files[name] = FileRecord.of(folder / name)
             beside |= dict.fromkeys(pending, name)
-            pending = []
+            pending, size = [], 0
     return beside
-
-
-def _bytes(rows: Rows, row: int) -> int:
-    return 4 * rows.layouts[rows.labels[row]["arch"]].length
 
 
 def _write_shard(path: Path, rows: Rows, members: Sequence[int]) -> None:
@@ -57,7 +54,7 @@ def _write_shard(path: Path, rows: Rows, members: Sequence[int]) -> None:
 def open_large(source: str, revision: str | None, name: str, network: str, layout: Layout) -> Tensor:
     """Weights [elements] of one network in a shard of a local zoo folder or of one on the Hub."""
     if not _SHARD.fullmatch(name) or ".." in PurePosixPath(name).parts:
-        raise UserError(f"{source}: weights in {name!r}, allowed are safetensors files below weights/", fix=_BROKEN)
+        raise UserError(f"{source}: weights in {name!r}, allowed are safetensors files below weights/", fix=DAMAGED)
     path = Path(source) / name
     if not Path(source).is_dir():
         path = Path(hf_hub_download(source, name, repo_type="dataset", revision=revision))
@@ -65,9 +62,9 @@ def open_large(source: str, revision: str | None, name: str, network: str, layou
         with safe_open(path, framework="pt") as file:
             found = [file.get_tensor(f"{network}/{place.name}").float() for place in layout.tensors]
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{source}: {name}: {error}", fix=_BROKEN) from error
+        raise UserError(f"{source}: {name}: {error}", fix=DAMAGED) from error
     for tensor, place in zip(found, layout.tensors, strict=True):
         if tuple(tensor.shape) != place.shape:
             shapes = f"{tuple(tensor.shape)}, its layout says {place.shape}"
-            raise UserError(f"{source}: {name}: {network}/{place.name} has the shape {shapes}", fix=_BROKEN)
+            raise UserError(f"{source}: {name}: {network}/{place.name} has the shape {shapes}", fix=DAMAGED)
     return torch.cat([tensor.flatten() for tensor in found])

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hf_sne.errors import UserError
 from hf_sne.evaluation.splits import split_by_run
 from hf_sne.zoo.atomic import check_space, write_bytes
-from hf_sne.zoo.card import write_card
+from hf_sne.zoo.complete import Progress, complete_zoo
 from hf_sne.zoo.families import empty_network
 from hf_sne.zoo.images import ImageData, load_images, open_images, save_images
 from hf_sne.zoo.manifest import MANIFEST, Manifest, ManifestError
@@ -17,21 +16,10 @@ from hf_sne.zoo.plan import Plan, Run
 from hf_sne.zoo.schema import Layout, Rows
 from hf_sne.zoo.unit import Unit, UnitFile, group
 from hf_sne.zoo.workers import Backend
-from hf_sne.zoo.workspace import WORK, clear_tables, is_whole, workspace
-from hf_sne.zoo.write import write_zoo
+from hf_sne.zoo.workspace import WORK, is_whole, workspace
 
 _IMAGES = "images.safetensors"
 _UNITS = "units.json"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the making of a zoo has come: runs trained, of how many, and how many of them before this call."""
-
-    stage: str
-    done: int
-    total: int
-    resumed: int = 0
 
 
 def make_zoo(plan: Plan, folder: Path, backend: Backend, networks: int = 0) -> Iterator[Progress]:
@@ -60,8 +48,7 @@ def make_zoo(plan: Plan, folder: Path, backend: Backend, networks: int = 0) -> I
             yield Progress("complete", len(runs), len(runs), len(runs))
             return
         yield from _train(plan, runs, work, backend, networks)
-        clear_tables(folder)
-        yield from _write(plan, runs, folder, work)
+        yield from _complete(plan, runs, folder, work)
 
 
 def is_begun(folder: Path) -> bool:
@@ -144,16 +131,12 @@ def _check_space(units: Sequence[Unit], work: Path) -> None:
 
 def _bytes(unit: Unit, data: ImageData) -> int:
     """About what a unit's record takes."""
-    first = unit.runs[0]
-    module = empty_network(first.family, first.architecture, data.shape, data.classes)
-    size = sum(value.numel() for value in module.state_dict().values())
     images = len(data.train_labels)
-    return sum(
-        4 * size * (len(run.training.checkpoint_steps(images)) + run.training.shuffled_twin) for run in unit.runs
-    )
+    rows = sum(len(run.training.checkpoint_steps(images)) + run.training.shuffled_twin for run in unit.runs)
+    return 4 * _layout(unit.runs[0], data).length * rows
 
 
-def _write(plan: Plan, runs: list[Run], folder: Path, work: Path) -> Iterator[Progress]:
+def _complete(plan: Plan, runs: list[Run], folder: Path, work: Path) -> Iterator[Progress]:
     """The published form of all finished units."""
     paths = sorted(work.glob("*.safetensors"))
     files = [UnitFile(path) for path in paths if path.name != _IMAGES]
@@ -164,11 +147,7 @@ def _write(plan: Plan, runs: list[Run], folder: Path, work: Path) -> Iterator[Pr
         _layouts(runs, files, work),
     )
     source = {"plan": plan.as_json(), "fingerprint": plan.fingerprint}
-    written = 0
-    for count in write_zoo(folder, rows, source, plan.splits, plan.seed):
-        written += count
-        yield Progress("writing", written, len(places))
-    write_card(folder)
+    yield from complete_zoo(folder, rows, source, plan.splits, plan.seed)
 
 
 def _layouts(runs: list[Run], files: list[UnitFile], work: Path) -> dict[str, Layout]:
@@ -178,7 +157,9 @@ def _layouts(runs: list[Run], files: list[UnitFile], work: Path) -> dict[str, La
     for file in files:
         arch = file.labels[0]["arch"]
         if arch not in layouts:
-            run = by_id[file.labels[0]["run"]]
-            module = empty_network(run.family, run.architecture, data.shape, data.classes)
-            layouts[arch] = Layout.of(module.state_dict())
+            layouts[arch] = _layout(by_id[file.labels[0]["run"]], data)
     return layouts
+
+
+def _layout(run: Run, data: ImageData) -> Layout:
+    return Layout.of(empty_network(run.family, run.architecture, data.shape, data.classes).state_dict())

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from numbers import Real
 from pathlib import Path
@@ -125,7 +126,7 @@ class Plan:
         """The plan as plain JSON, defaults filled in."""
         return asdict(self)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Changes with the runs of the plan and the images they are trained on."""
         runs = [asdict(run) for run in self.draw_runs()]

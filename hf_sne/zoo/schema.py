@@ -73,6 +73,10 @@ LAYOUTS = pa.schema(
 )
 
 
+# What to do about a zoo that somebody else broke.
+DAMAGED = "the zoo is damaged: ask its owner, or make it anew"
+
+
 class LayoutError(UserError):
     """A zoo's table of layouts, or a row, does not fit together."""
 
@@ -169,7 +173,7 @@ def layouts_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Layout]:
         end = before[-1].offset + before[-1].length if before else 0
         fault = _fault(place, {other.name for other in before}, end)
         if fault:
-            raise LayoutError(f"layout {row['arch']}: {place.name} {fault}", fix="the zoo is damaged: ask its owner")
+            raise LayoutError(f"layout {row['arch']}: {place.name} {fault}", fix=DAMAGED)
         before.append(place)
     return {arch: Layout(arch, tuple(found)) for arch, found in places.items()}
 
@@ -189,6 +193,10 @@ class Rows:
     labels: Sequence[Labels]
     vector: Callable[[int], Vector]
     layouts: Mapping[str, Layout]
+
+    def bytes_of(self, row: int) -> int:
+        """What the weights of a row take."""
+        return 4 * self.layouts[self.labels[row]["arch"]].length
 
 
 def _roles(tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -15,13 +15,12 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from hf_sne.errors import UserError
 from hf_sne.zoo.large import open_large
-from hf_sne.zoo.schema import FILE, WEIGHTS, Layout, LayoutError, layouts_of
+from hf_sne.zoo.schema import DAMAGED, FILE, WEIGHTS, Layout, LayoutError, layouts_of
 
 if TYPE_CHECKING:
     import datasets
 
 LAYOUTS_CONFIG = "layouts"
-_DAMAGED = "the zoo is damaged: ask its owner, or make it anew"
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ class ZooStream(IterableDataset[ZooBatch]):
         wanted = table["arch"].unique().to_pylist()
         unknown = [arch for arch in wanted if arch not in self.layouts]
         if unknown:
-            raise LayoutError(f"{self.source}: rows of arch {unknown[0]!r}, which has no layout", fix=_DAMAGED)
+            raise LayoutError(f"{self.source}: rows of arch {unknown[0]!r}, which has no layout", fix=DAMAGED)
         return {arch: self.layouts[arch] for arch in wanted}
 
     def _check_lengths(self, table: pa.Table, offsets: Tensor, layouts: Mapping[str, Layout]) -> None:
@@ -185,7 +184,7 @@ class ZooStream(IterableDataset[ZooBatch]):
         if wrong:
             found, told = int(offsets.diff()[wrong[0]]), int(wanted[wrong[0]])
             where = f"{self.source}: row {table['id'][wrong[0]].as_py()!r}"
-            raise LayoutError(f"{where} has {found} elements, its layout has {told}", fix=_DAMAGED)
+            raise LayoutError(f"{where} has {found} elements, its layout has {told}", fix=DAMAGED)
 
     def _vectors(self, table: pa.Table, layouts: Mapping[str, Layout]) -> Iterator[Tensor]:
         """The weights of rows of which some or all lie in shards beside the table."""

@@ -20,6 +20,7 @@ from hf_sne.zoo.images import ImageData
 from hf_sne.zoo.plan import Run
 from hf_sne.zoo.population.batches import generator_of
 from hf_sne.zoo.population.train import Population, Snapshot, evaluate
+from hf_sne.zoo.population.weights import below
 from hf_sne.zoo.schema import HYPERPARAMETERS, WEIGHTS, Labels, Layout, Vector
 
 # How long a killed process may have worked in vain, at most.
@@ -134,20 +135,18 @@ class _Training:
             kept = safetensors.torch.load_file(path)
             self._labels = json.loads(kept.pop(_LABELS).numpy().tobytes())
             self._vectors = list(kept.pop(WEIGHTS).numpy())
-            self._population.restore({name.removeprefix("state."): value for name, value in kept.items()})
+            self._population.restore(below("state", kept))
 
     def _record(self, snapshots: Sequence[Snapshot]) -> None:
         """Measure and keep some networks, and the damaged twins that their runs ask for."""
         if not snapshots:
             return
         self._measure(snapshots, "none")
-        last = [s for s in snapshots if s.run.training.shuffled_twin and s.step == self._steps(s.run)]
+        steps = self._population.last_steps
+        last = [s for s in snapshots if s.run.training.shuffled_twin and s.step == steps[s.run.id]]
         twins = [twin for snapshot in last if (twin := shuffled(snapshot, self._population.module)) is not None]
         if twins:
             self._measure(twins, "shuffled")
-
-    def _steps(self, run: Run) -> int:
-        return run.training.steps(len(self._images[run.id]))
 
     def _measure(self, snapshots: Sequence[Snapshot], damage: str) -> None:
         for snapshot in snapshots:

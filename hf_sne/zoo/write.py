@@ -36,7 +36,7 @@ def write_zoo(
     """
     make_folder(folder)
     clear_parts(folder)
-    check_space(folder, sum(4 * _length(rows, label) for label in rows.labels))
+    check_space(folder, sum(map(rows.bytes_of, range(len(rows.labels)))))
     members = split_by_run([str(label["run"]) for label in rows.labels], splits, seed)
     files: dict[str, FileRecord] = {}
     configs: dict[str, dict[str, dict[str, int]]] = {}
@@ -58,23 +58,18 @@ def _by_family(labels: Sequence[Labels], indices: Sequence[int]) -> dict[str, li
     return groups
 
 
-def _length(rows: Rows, label: Labels) -> int:
-    return rows.layouts[label["arch"]].length
-
-
 def _shards(rows: Rows, group: Sequence[int], stem: str) -> Iterator[tuple[str, list[int]]]:
     """Names of shards and their rows, of about equal size."""
-    size = sum(4 * _length(rows, rows.labels[row]) for row in group)
-    count = max(1, -(-size // _SHARD_BYTES))
+    count = max(1, -(-sum(map(rows.bytes_of, group)) // _SHARD_BYTES))
     for number, part in enumerate(np.array_split(np.array(group), count)):
         yield f"{stem}-{number:05d}-of-{count:05d}.parquet", part.tolist()
 
 
 def _write_shard(folder: Path, rows: Rows, shard: tuple[str, list[int]], files: dict[str, FileRecord]) -> Iterator[int]:
     name, indices = shard
-    large = max(_length(rows, rows.labels[row]) for row in indices) > LARGE_PARAMETERS
+    widest = max(map(rows.bytes_of, indices))
+    large = widest > 4 * LARGE_PARAMETERS
     beside = write_large(folder, name, rows, indices, files) if large else {}
-    widest = max(4 * _length(rows, rows.labels[row]) for row in indices)
     size = _GROUP_ROWS if large else max(1, min(_GROUP_ROWS, _GROUP_BYTES // max(1, widest)))
     with atomic_file(folder / name) as part, _writer(part, ROWS) as writer:
         # Groups of equal size: readers share them out.

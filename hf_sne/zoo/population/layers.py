@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from hf_sne.zoo.families.parts import AddPosition, MeanOverTokens, Resize, SelfAttention, ToTokens
 from hf_sne.zoo.population.convolution import convolve
+from hf_sne.zoo.population.weights import below
 
 Tensors = Mapping[str, Tensor]
 
@@ -128,14 +129,10 @@ def mean_over_tokens(_: MeanOverTokens, __: Tensors, x: Tensor, ___: Pass) -> Te
 
 def self_attention(module: SelfAttention, tensors: Tensors, x: Tensor, state: Pass) -> Tensor:
     """[n, c, t, b] -> [n, c, t, b]."""
-    parts = linear(module.qkv, _below("qkv", tensors), x, state).unflatten(1, (3, module.heads, -1))
+    parts = linear(module.qkv, below("qkv", tensors), x, state).unflatten(1, (3, module.heads, -1))
     query, key, value = (part.permute(0, 1, 4, 3, 2) for part in parts.unbind(1))
     mixed = functional.scaled_dot_product_attention(query, key, value).permute(0, 1, 4, 3, 2)
-    return linear(module.out, _below("out", tensors), mixed.reshape(x.shape), state)
-
-
-def _below(name: str, tensors: Tensors) -> dict[str, Tensor]:
-    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+    return linear(module.out, below("out", tensors), mixed.reshape(x.shape), state)
 
 
 def _beside_images(vector: Tensor, rank: int) -> Tensor:

@@ -10,6 +10,8 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from hf_sne.zoo.population.weights import below
+
 _BETAS = (0.9, 0.999)
 _EPS = 1e-8
 _MOMENTUM = 0.9
@@ -94,9 +96,8 @@ class Optimizers:
         """Go on after ``steps`` steps with the state of optimisers of the same networks."""
         for _, optimizer in self._parts:
             optimizer.steps = steps
-            prefix = f"{optimizer.kind}."
-            found = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-            optimizer.state = {name: value.to(optimizer.learning_rate.device) for name, value in found.items()}
+            device = optimizer.learning_rate.device
+            optimizer.state = {name: value.to(device) for name, value in below(optimizer.kind, state).items()}
 
 
 def _stretches(kinds: Sequence[str]) -> list[slice]:

@@ -16,16 +16,16 @@ from hf_sne.zoo.population.batches import Batches, RunImages, generator_of, imag
 from hf_sne.zoo.population.layers import Pass
 from hf_sne.zoo.population.network import PopulationNetwork
 from hf_sne.zoo.population.optimizers import Optimizers
-from hf_sne.zoo.population.weights import PopulationWeights
+from hf_sne.zoo.population.weights import PopulationWeights, below
 
 if TYPE_CHECKING:
     from hf_sne.zoo.plan import Run
 
 # Images a network is evaluated on at a time.
-_EVALUATED = 1000
+_EVALUATED = 500
 # From this many images in a step on, a CPU is busy with one network's convolutions, and batching networks only costs
 # (measured: recipes/benchmark/zoo.py).
-_ALONE_IMAGES = 128
+_ALONE_IMAGES = 64
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ class Population:
     Args:
         runs: What :func:`hf_sne.zoo.unit.group` put together.
         data: Images, on the device to train on.
+
+    Attributes:
+        last_steps: Run id -> the step at which the run ends.
     """
 
     def __init__(self, runs: Sequence["Run"], data: ImageData) -> None:
@@ -73,7 +76,7 @@ class Population:
         self.images = [RunImages(run, data) for run in runs]
         self._batches = Batches(self.runs, self.images, data)
         pairs = list(zip(self.runs, self.images, strict=True))
-        self._last = {run.id: run.training.steps(len(images)) for run, images in pairs}
+        self.last_steps = {run.id: run.training.steps(len(images)) for run, images in pairs}
         self._wanted = {run.id: frozenset(run.training.checkpoint_steps(len(images))) for run, images in pairs}
 
     def train(self) -> Iterator[list[Snapshot]]:
@@ -102,12 +105,12 @@ class Population:
         self._retire()
         if not self.runs:
             return
-        self.weights.load(_below("weights", state))
-        self.optimizers.load(_below("optimizers", state), self.step)
+        self.weights.load(below("weights", state))
+        self.optimizers.load(below("optimizers", state), self.step)
 
     def _retire(self) -> None:
         """Drop the runs that have taken all their steps."""
-        going = [place for place, run in enumerate(self.runs) if self._last[run.id] > self.step]
+        going = [place for place, run in enumerate(self.runs) if self.last_steps[run.id] > self.step]
         if len(going) == len(self.runs):
             return
         self.runs, self.images = [self.runs[place] for place in going], [self.images[place] for place in going]
@@ -164,7 +167,3 @@ def evaluate(module: nn.Module, tensors: Mapping[str, Tensor], images: Tensor, l
     parts = [functional_call(module, dict(tensors), part) for part in images.split(_EVALUATED)]
     logits = torch.cat(parts)
     return float(functional.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
-
-
-def _below(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}

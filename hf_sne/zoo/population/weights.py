@@ -6,6 +6,11 @@ import torch
 from torch import Tensor, nn
 
 
+def below(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of one part, by their names in it: ``below("qkv", ...)`` has ``weight`` of ``qkv.weight``."""
+    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+
+
 class PopulationWeights:
     """Weights of ``n`` networks of one shape.
 
