@@ -1,6 +1,7 @@
 """Names and messages from untrusted files, made safe to show: in a terminal, a spreadsheet, JSON."""
 
 import json
+import re
 from typing import Any
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
@@ -17,6 +18,11 @@ def spreadsheet_cell(text: str) -> str:
     """:func:`visible` text behind an apostrophe where a spreadsheet would run it as a formula."""
     text = visible(text)
     return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
+
+
+def markdown(text: str) -> str:
+    """:func:`visible` text that Markdown shows as it is: no markup, no HTML, no new cell of a table."""
+    return re.sub(r"[`*\[\]<>|]", r"\\\g<0>", visible(text))
 
 
 def ascii_json(value: Any) -> str:

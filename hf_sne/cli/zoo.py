@@ -128,7 +128,7 @@ def convert_command(
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Also read torch pickles, confined; Model Zoos need it.")
     ] = False,
-    license: Annotated[str, typer.Option(help="Licence on the card, as the Hub names it.")] = "cc-by-4.0",  # noqa: A002
+    license: Annotated[str, typer.Option(help="The zoo's licence, as the Hub names it.")] = "unknown",  # noqa: A002
 ) -> None:
     """Turn a zoo in another layout into this one.
 

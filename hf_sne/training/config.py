@@ -74,7 +74,10 @@ class TrainingConfig:
             raise TrainingConfigError(f"{path}: not a YAML mapping", fix="see recipes/ for examples")
         faults = _faults(cls, content)
         if faults:
-            raise TrainingConfigError(f"{path}: " + "; ".join(faults), fix="change these fields")
+            raise TrainingConfigError(
+                f"{path}: " + "; ".join(faults),
+                fix="change these fields; YAML takes 1e-3 for a text and 1.0e-3 for a number",
+            )
         return cls(**content)
 
 

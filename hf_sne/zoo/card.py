@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hf_sne.escape import visible
+from hf_sne.escape import markdown, visible
 from hf_sne.zoo.atomic import write_bytes
 from hf_sne.zoo.manifest import FileRecord, Manifest, ManifestError
 from hf_sne.zoo.plots import accuracy_histogram
@@ -18,7 +18,6 @@ from hf_sne.zoo.schema import HYPERPARAMETERS, LABELS
 
 CARD = "README.md"
 PICTURE = "accuracy.png"
-_LICENSE = "cc-by-4.0"
 _TEMPLATE = "zoo_dataset.md"
 _LISTED = 8  # different values of a hyper-parameter
 
@@ -71,9 +70,11 @@ def read_labels(folder: Path, manifest: Manifest) -> pd.DataFrame:
     """The labels of every row, and its ``split``; weights are not read.
 
     Raises:
-        ManifestError: a table cannot be read.
+        ManifestError: a table cannot be read, or there is none.
     """
     tables = [_read_table(folder / name) for name, record in manifest.files.items() if record.rows]
+    if not tables:
+        raise ManifestError(f"{folder}: the manifest names no table of checkpoints", fix="make or convert the zoo anew")
     return pd.concat(tables, ignore_index=True)
 
 
@@ -108,7 +109,7 @@ def _metadata(manifest: Manifest, labels: pd.DataFrame, name: str) -> Any:
 
 def _license_of(manifest: Manifest) -> str:
     """The licence of a zoo, as the Hub names it."""
-    return str(manifest.source.get("license", _LICENSE))
+    return str(manifest.source.get("license", "unknown"))
 
 
 def _config(name: str, folder: str, splits: set[str], *, default: bool = False) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def _facts(manifest: Manifest, labels: pd.DataFrame, repo: str) -> dict[str, Any
         "repo": repo,
         "rows": len(labels),
         "runs": labels["run"].nunique(),
-        "data": ", ".join(f"`{visible(name)}`" for name in sorted(labels["data"].dropna().unique())) or "images",
+        "data": ", ".join(map(_code, sorted(labels["data"].dropna().unique()))) or "images",
         "made_with": manifest.made_with,
         "families": families,
         "example": next((family for family in families if family["name"] not in large), None),
@@ -146,7 +147,7 @@ def _facts(manifest: Manifest, labels: pd.DataFrame, repo: str) -> dict[str, Any
         "large": bool(large),
         "extra": bool(labels["extra"].notna().any()),
         "plan": yaml.safe_dump(plan, sort_keys=False).strip() if plan else "",
-        "source": visible(str(manifest.source.get("converted_from", ""))),
+        "source": _code(str(manifest.source.get("converted_from", ""))),
         "license": _license_of(manifest),
     }
 
@@ -178,7 +179,12 @@ def _ranges(labels: pd.DataFrame) -> Iterator[tuple[str, str]]:
             yield name, f"{_shown(values.min())} to {_shown(values.max())}, median {_shown(values.median())}"
 
 
+def _code(name: str) -> str:
+    """A name as Markdown's code, in which nothing but a backtick has a meaning."""
+    return "`" + visible(name).replace("`", "'") + "`"
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return visible(value)
+        return markdown(value)
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"

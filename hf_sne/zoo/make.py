@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from hf_sne.errors import UserError
 from hf_sne.evaluation.splits import split_by_run
 from hf_sne.zoo.atomic import check_space, write_bytes
@@ -133,7 +135,7 @@ def _bytes(unit: Unit, data: ImageData) -> int:
     """About what a unit's record takes."""
     images = len(data.train_labels)
     rows = sum(len(run.training.checkpoint_steps(images)) + run.training.shuffled_twin for run in unit.runs)
-    return 4 * _layout(unit.runs[0], data).length * rows
+    return 4 * rows * sum(value.numel() for value in _tensors(unit.runs[0], data).values())
 
 
 def _complete(plan: Plan, runs: list[Run], folder: Path, work: Path) -> Iterator[Progress]:
@@ -146,7 +148,7 @@ def _complete(plan: Plan, runs: list[Run], folder: Path, work: Path) -> Iterator
         lambda index: places[index][0].vector(places[index][1]),
         _layouts(runs, files, work),
     )
-    source = {"plan": plan.as_json(), "fingerprint": plan.fingerprint}
+    source = {"plan": plan.as_json(), "fingerprint": plan.fingerprint, "license": plan.license}
     yield from complete_zoo(folder, rows, source, plan.splits, plan.seed)
 
 
@@ -157,9 +159,10 @@ def _layouts(runs: list[Run], files: list[UnitFile], work: Path) -> dict[str, La
     for file in files:
         arch = file.labels[0]["arch"]
         if arch not in layouts:
-            layouts[arch] = _layout(by_id[file.labels[0]["run"]], data)
+            layouts[arch] = Layout.of(_tensors(by_id[file.labels[0]["run"]], data))
     return layouts
 
 
-def _layout(run: Run, data: ImageData) -> Layout:
-    return Layout.of(empty_network(run.family, run.architecture, data.shape, data.classes).state_dict())
+def _tensors(run: Run, data: ImageData) -> dict[str, Tensor]:
+    """The run's state dict without content."""
+    return empty_network(run.family, run.architecture, data.shape, data.classes).state_dict()

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from hashlib import file_digest
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hf_sne.errors import UserError
+from hf_sne.escape import visible
 from hf_sne.version import __version__
 from hf_sne.zoo.atomic import write_bytes
 
@@ -62,15 +63,18 @@ class Manifest:
         path = folder / MANIFEST
         try:
             content = json.loads(path.read_text())
-            found = content["format"]
+            if content["format"] != FORMAT:
+                fix = "update hf_sne"
+                raise ManifestError(f"{path}: format {content['format']}, this version reads {FORMAT}", fix=fix)
             files = {name: FileRecord(**record) for name, record in content["files"].items()}
             manifest = cls(**{**content, "files": files})
         except FileNotFoundError as error:
             raise ManifestError(f"{folder}: no {MANIFEST}", fix="make or convert the zoo to its end") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ManifestError(f"{path}: not a zoo's manifest ({error})", fix="make the zoo anew") from error
-        if found != FORMAT:
-            raise ManifestError(f"{path}: format {found}, this version reads {FORMAT}", fix="update hf_sne")
+        outside = [name for name in files if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
+        if outside:
+            raise ManifestError(f"{path}: names {visible(outside[0])!r}, outside the folder", fix="do not use this zoo")
         return manifest
 
     def write(self, folder: Path) -> None:

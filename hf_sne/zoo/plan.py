@@ -17,7 +17,14 @@ from hf_sne.zoo.space import draw, expand_grids, merge
 from hf_sne.zoo.training_settings import TRAINING, TrainingSettings
 
 SPLITS = {"train": 0.7, "validation": 0.15, "test": 0.15}
-_PLAN_FIELDS = {"data": str, "families": Mapping, "seed": int, "training": Mapping, "splits": Mapping}
+_PLAN_FIELDS = {
+    "data": str,
+    "families": Mapping,
+    "seed": int,
+    "training": Mapping,
+    "splits": Mapping,
+    "license": str,
+}
 _FAMILY_FIELDS = {"runs": int, "runs_per_architecture": int, "architecture": Mapping, "training": Mapping}
 _KINDS = {str: "a text", int: "a whole number", Real: "a number", Mapping: "a mapping"}
 
@@ -73,6 +80,7 @@ class Plan:
         seed: Of every draw.
         training: Search space of the hyper-parameters, see :class:`~hf_sne.zoo.training_settings.TrainingSettings`.
         splits: Share of the runs in each split.
+        license: Of the zoo, as the Hub names it.
     """
 
     data: str
@@ -80,6 +88,7 @@ class Plan:
     seed: int = 0
     training: dict[str, Any] = field(default_factory=dict)
     splits: dict[str, float] = field(default_factory=lambda: dict(SPLITS))
+    license: str = "cc-by-4.0"
 
     @classmethod
     def from_yaml(cls, path: Path) -> "Plan":
@@ -123,8 +132,9 @@ class Plan:
         return plan
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as plain JSON, defaults filled in."""
-        return asdict(self)
+        """The plan as plain JSON, defaults filled in; of a local folder of images its name, not where it lies."""
+        local = Path(self.data).exists()
+        return asdict(self) | {"data": Path(self.data).resolve().name if local else self.data}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,5 +1,6 @@
 """Write a zoo folder: parquet shards by config and split, layouts, and the manifest last."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hf_sne.errors import UserError
+from hf_sne.escape import visible
 from hf_sne.evaluation.splits import split_by_run
 from hf_sne.zoo.atomic import atomic_file, check_space, clear_parts, make_folder
 from hf_sne.zoo.large import LARGE_PARAMETERS, write_large
@@ -16,6 +19,8 @@ from hf_sne.zoo.manifest import FileRecord, Manifest
 from hf_sne.zoo.schema import LABELS, LAYOUTS, ROWS, WEIGHTS, Labels, Rows
 
 LAYOUTS_FILE = "layouts.parquet"
+# Configs of every zoo beside those of its families.
+_OTHER_CONFIGS = ("default", "layouts")
 # Rows of a row group: what a reader holds at a time, so large networks go in smaller groups.
 _GROUP_ROWS = 1000
 _GROUP_BYTES = 64 * 2**20
@@ -32,8 +37,9 @@ def write_zoo(
 
     Raises:
         ZooWriteError: the disk is full or the folder cannot be written to.
-        UserError: a split would be empty.
+        UserError: a split would be empty, or the name of a family is none for a config.
     """
+    _check_families({str(label["family"]) for label in rows.labels})
     make_folder(folder)
     clear_parts(folder)
     check_space(folder, sum(map(rows.bytes_of, range(len(rows.labels)))))
@@ -49,6 +55,15 @@ def write_zoo(
                 yield from _write_shard(folder, rows, shard, files)
     _write_layouts(folder, rows, files)
     Manifest(source, configs, files).write(folder)
+
+
+def _check_families(names: set[str]) -> None:
+    for name in sorted(names):
+        if not re.fullmatch(r"\w[\w.-]*", name) or name in _OTHER_CONFIGS:
+            raise UserError(
+                f"a family is named {visible(name)!r}",
+                fix=f"use letters, digits, '_', '-' and '.' alone, and not {' or '.join(_OTHER_CONFIGS)}",
+            )
 
 
 def _by_family(labels: Sequence[Labels], indices: Sequence[int]) -> dict[str, list[int]]:

@@ -82,7 +82,7 @@ def measure_alone(runs: list[Run], images: Path, workers: int) -> float:
 def measure_population(runs: list[Run], images: Path, workers: int) -> float:
     """Networks a second, processes already started: by units of one step, which are not counted."""
     short = replace(runs[0], training=replace(runs[0].training, epochs=1e-9))
-    warming = [Unit(f"w{place}", (replace(short, id=f"w{place}"),)) for place in range(2 * workers)]
+    warming = [Unit(f"w{place}", (replace(short, id=f"w{place}"),)) for place in range(16 * workers)]
     with TemporaryDirectory() as folder:
         begun = time.perf_counter()
         for unit, _ in LocalWorkers(workers).train([*warming, *group(runs, "cpu")], images, Path(folder)):
@@ -111,7 +111,7 @@ def main(
         save_images(load_images(data), images)
         for family, batch in CASES:
             size = len(group(_plan(family, batch, 1000, epochs), "cpu")[0].runs)
-            together, alone = _plan(family, batch, 2 * workers * size, epochs), _plan(family, batch, 8, epochs)
+            together, alone = _plan(family, batch, max(64, 2 * workers * size), epochs), _plan(family, batch, 8, epochs)
             rounds = [
                 (measure_alone(alone, images, workers), measure_population(together, images, workers))
                 for _ in range(repeats)

@@ -12,6 +12,8 @@ from random_zoos import random_rows, write_whole
 from safetensors.torch import save_file
 
 from hf_sne.errors import UserError
+from hf_sne.zoo.card import read_labels
+from hf_sne.zoo.manifest import MANIFEST, Manifest, ManifestError
 from hf_sne.zoo.read import read_networks, read_zoo
 from hf_sne.zoo.schema import FILE, LAYOUTS, WEIGHTS, LayoutError
 from hf_sne.zoo.stream import ZooStream
@@ -115,3 +117,19 @@ def test_a_folder_that_is_no_published_zoo_has_no_published_splits(tmp_path):
     ((labels, _, _),) = read_networks(tmp_path)
     assert "split" not in labels
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../secret.parquet", "data/../../secret.parquet", "/secret.parquet"])
+def test_a_manifest_that_names_files_outside_the_zoo_is_refused(folder, name):
+    path = folder / MANIFEST
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "files": {name: {"sha256": "", "bytes": 1, "rows": 1}}}))
+    with pytest.raises(ManifestError, match="outside the folder"):
+        Manifest.read(folder)
+
+
+def test_a_manifest_without_tables_is_refused(folder):
+    path = folder / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), "files": {}}))
+    with pytest.raises(ManifestError, match="no table of checkpoints"):
+        read_labels(folder, Manifest.read(folder))

@@ -17,7 +17,6 @@ def trained(tmp_path_factory):
     while next(making).stage != "writing":
         pass
     making.close()
-    shutil.rmtree(folder / "data")
     return folder
 
 

@@ -96,6 +96,12 @@ def test_the_fingerprint_does_not_tell_where_a_folder_lies():
     assert plan_of(data="/data/images/mnist").fingerprint == plan_of(data="elsewhere/mnist").fingerprint
 
 
+def test_a_plan_does_not_tell_where_its_images_lie(tmp_path):
+    (tmp_path / "images").mkdir()
+    assert plan_of(data=str(tmp_path / "images")).as_json()["data"] == "images"
+    assert plan_of(data="ylecun/mnist").as_json()["data"] == "ylecun/mnist"
+
+
 def test_a_plan_written_as_json_or_yaml_is_the_same_plan(tmp_path):
     plan = plan_of()
     assert Plan.from_json(json.loads(json.dumps(plan.as_json()))).fingerprint == plan.fingerprint

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from random_zoos import random_rows
 from zoo_making import files_of, layouts_in, networks_in, tables_of, tiny_plan
 
 from hf_sne.errors import UserError
@@ -191,11 +192,22 @@ def test_a_zoo_without_manifest_or_of_a_later_format_is_refused(zoo, tmp_path):
     replace(Manifest.read(zoo), format=2).write(tmp_path)
     with pytest.raises(ManifestError, match="format 2, this version reads 1"):
         Manifest.read(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"format": 2, "configurations": {}, "files": {}}')
+    with pytest.raises(ManifestError, match="format 2, this version reads 1"):
+        Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["default", "layouts", "a/b", "..", "a b", "", "a\n"])
+def test_a_family_whose_name_is_none_for_a_config_is_refused(name, tmp_path):
+    with pytest.raises(UserError, match="a family is named"):
+        list(write_zoo(tmp_path / "zoo", random_rows({name: 4}, {name: 2}), {}, {"train": 1.0}))
+    assert not (tmp_path / "zoo").exists()
 
 
 def test_the_manifest_tells_where_a_zoo_comes_from(zoo):
     manifest = Manifest.read(zoo)
-    assert manifest.source == {"plan": tiny_plan().as_json(), "fingerprint": tiny_plan().fingerprint}
+    plan = tiny_plan()
+    assert manifest.source == {"plan": plan.as_json(), "fingerprint": plan.fingerprint, "license": "cc-by-4.0"}
 
 
 def test_large_networks_lie_in_shards_of_their_own_and_read_back_the_same(monkeypatch, tmp_path):

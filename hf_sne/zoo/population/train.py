@@ -65,7 +65,9 @@ class Population:
         self.device = data.train_images.device
         self.module = empty_network(runs[0].family, runs[0].architecture, data.shape, data.classes)
         self._network = PopulationNetwork(self.module)
-        convolves = any(isinstance(part, nn.Conv2d) for part in self.module.modules())
+        parts = list(self.module.modules())
+        self._dropouts = [part for part in parts if isinstance(part, nn.Dropout)]
+        convolves = any(isinstance(part, nn.Conv2d) for part in parts)
         self._alone = convolves and self.device.type == "cpu" and runs[0].training.batch_size >= _ALONE_IMAGES
         self.weights = PopulationWeights.stack([initial_network(run, data) for run in runs], self.device)
         rates, decays = (
@@ -139,16 +141,17 @@ class Population:
 
     def _logits_alone(self, images: Tensor) -> Tensor:
         """The same, network by network through torch's own layers."""
+        self.module.train()
         return torch.stack([self._logits_of(place, part) for place, part in enumerate(images)])
 
     def _logits_of(self, place: int, images: Tensor) -> Tensor:
         run = self.runs[place]
-        for part in self.module.train().modules():
-            if isinstance(part, nn.Dropout):
-                part.p = run.training.dropout
+        for part in self._dropouts:
+            part.p = run.training.dropout
         tensors = {name: value[place] for name, value in self.weights.tensors.items()}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(run.seed, "dropout", self.step))
+        with torch.random.fork_rng(devices=[], enabled=run.training.dropout > 0):
+            if run.training.dropout:
+                torch.manual_seed(seed_of(run.seed, "dropout", self.step))
             return functional_call(self.module, tensors, images)  # type: ignore[no-any-return]
 
     def _snapshots(self) -> list[Snapshot]:
