@@ -14,7 +14,8 @@ from hf_sne.errors import UserError
 from hf_sne.evaluation.bootstrap import evaluate_predictions
 from hf_sne.evaluation.conformal import coverage
 from hf_sne.evaluation.splits import check_disjoint_runs, split_by_run
-from hf_sne.models.baselines.weight_statistics import WeightStatisticsRegressor, pooled_features
+from hf_sne.models.baselines.tuned_regressor import TunedRegressor
+from hf_sne.models.baselines.weight_statistics import pooled_features
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
 from hf_sne.models.sne.calibration_sne import Assessment
 from hf_sne.training.calibrate import HeldOut, Outside, calibrate
@@ -181,7 +182,7 @@ def _compare(
 ) -> dict[str, Any]:
     """SNE and the weight-statistics baseline on each test set; the baseline sees train and validation runs."""
     fitted = experiment.gather("train", trained_on) + experiment.gather("validation", trained_on)
-    baseline = WeightStatisticsRegressor()
+    baseline = TunedRegressor()
     baseline.fit(_features(fitted), accuracies(fitted), [example.entry.run for example in fitted])
     results = {}
     for zoo, examples in tests.items():

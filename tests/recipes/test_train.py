@@ -8,6 +8,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from datasets import load_dataset
+from hub_server import HubServer
+from huggingface_hub import constants
+from random_zoos import random_rows, write_whole
+
+from hf_sne.zoo.push import push_zoo
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
@@ -20,13 +26,13 @@ SETTINGS = {
 }
 
 
-def _launch(zoos, folder, *options, processes=1, **changes):
+def _launch(root, folder, *options, processes=1, environment=None, **changes):
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(SETTINGS | changes))
     launcher = ["--multi_gpu", "--num_processes", "2"] if processes == 2 else ["--cpu", "--num_processes", "2"]
     command = [sys.executable, "-m", "accelerate.commands.launch", *launcher, str(ROOT / "recipes" / "train.py")]
-    command += ["--cpu", "--config", str(config), "--zoos", str(zoos), "--output", str(folder / "out"), *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command += ["--cpu", "--config", str(config), "--zoos", str(root), "--output", str(folder / "out"), *options]
+    environment = (environment or os.environ) | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, cwd=folder)
 
 
@@ -60,6 +66,21 @@ def test_fewer_processes_than_asked_for_is_an_error(digit_zoos, tmp_path):
     assert done.returncode != 0
     assert "asked for 2 processes, got 1" in " ".join(done.stderr.split())
     assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_a_zoo_is_named_by_its_hub_id_and_streamed(tmp_path, monkeypatch):
+    write_whole(tmp_path / "zoo", random_rows({"a": 80, "b": 40}, {"a": 3, "b": 6}), {"train": 0.8, "test": 0.2})
+    with HubServer(tokens={"hf_writer": "write"}).running() as hub:
+        for name, value in (("HF_HUB_OFFLINE", False), ("HF_HUB_DISABLE_XET", True), ("ENDPOINT", hub.url)):
+            monkeypatch.setattr(constants, name, value)
+        monkeypatch.setenv("HF_TOKEN", "hf_writer")
+        push_zoo(tmp_path / "zoo", "org/zoo")
+        environment = hub.client_environment(tmp_path / "home")
+        done = _launch(tmp_path / "none", tmp_path, environment=environment, zoos=["org/zoo"])
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    networks = load_dataset(str(tmp_path / "zoo"), split="test").filter(lambda row: row["test_accuracy"] is not None)
+    assert results["networks"]["org/zoo"]["test"] == results["test"]["org/zoo"]["sne"]["networks"] == len(networks)
 
 
 def test_every_recipe_configuration_is_valid():
