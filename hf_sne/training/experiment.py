@@ -208,16 +208,4 @@ def _interval_report(model: SneForPerformancePrediction, predicted: HeldOut) -> 
 
 
 def _features(examples: Sequence[Example]) -> np.ndarray:
-    return pooled_features([[read_layer(layer) for layer in example.entry.layers] for example in examples])
-
-
-@dataclass(frozen=True)
-class _ReadLayer:
-    role: str
-    weight: Any
-    bias: Any
-
-
-def read_layer(layer: Any) -> _ReadLayer:
-    """A layer whose tensors are in memory."""
-    return _ReadLayer(layer.role, *(None if tensor is None else tensor.read() for tensor in (layer.weight, layer.bias)))
+    return pooled_features([example.entry.read() for example in examples])

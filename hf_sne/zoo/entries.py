@@ -3,7 +3,18 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from hf_sne.weights import Layer
+
+
+@dataclass(frozen=True)
+class ReadLayer:
+    """A layer whose tensors are in memory."""
+
+    role: str
+    weight: Tensor | None
+    bias: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -27,3 +38,14 @@ class ZooEntry:
     test_accuracy: float
     buffers: tuple[str, ...] = ()
     labels: dict[str, Any] = field(default_factory=dict)
+
+    def read(self) -> list[ReadLayer]:
+        """Its layers with their tensors."""
+        return [
+            ReadLayer(
+                layer.role,
+                None if layer.weight is None else layer.weight.read(),
+                None if layer.bias is None else layer.bias.read(),
+            )
+            for layer in self.layers
+        ]

@@ -1,0 +1,170 @@
+"""Everything that can be compared: SNE, the baselines and the controls, behind one interface."""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import nn
+
+from hf_sne.models.baselines.deep_sets import DeepSets
+from hf_sne.models.baselines.neural_functional import NeuralFunctional, flat_weights
+from hf_sne.models.baselines.tuned_regressor import TunedRegressor
+from hf_sne.models.baselines.weight_statistics import fixed_layout_features, pooled_features, size_only_features
+from hf_sne.models.sne import SneConfig, SneProcessor
+from hf_sne.training.config import TrainingConfig
+from hf_sne.training.examples import ExampleMaker
+from hf_sne.training.fit_module import Encode, fit_module, predict_module
+from hf_sne.training.trainer import predict, train
+from hf_sne.zoo.entries import ReadLayer, ZooEntry
+from hf_sne.zoo.schema import HYPERPARAMETERS
+
+Floats = NDArray[np.float64]
+Entries = Sequence[ZooEntry]
+
+_BATCH_SIZE = 32
+_BASELINE_EPOCHS = 60
+_DEEP_SETS = SneProcessor(neuron_level=False, outgoing_view=False)
+
+
+class Predictor(Protocol):
+    """Learns from labelled networks to predict the accuracy of others."""
+
+    def fit(self, train: Entries, validation: Entries, seed: int, work: Path) -> None:
+        """Learn; a killed call that is made again may go on from what it left in ``work``."""
+
+    def predict(self, entries: Entries) -> Floats:
+        """Accuracies [n]."""
+
+
+def accuracies(entries: Entries) -> Floats:
+    """Measured test accuracies, [n]."""
+    return np.array([entry.test_accuracy for entry in entries])
+
+
+@dataclass
+class SnePredictor:
+    """SNE, trained by the project's own loop."""
+
+    config: TrainingConfig
+
+    def fit(self, train_entries: Entries, validation: Entries, seed: int, work: Path) -> None:
+        """Train; the epoch with the best validation tau counts."""
+        self._maker = ExampleMaker(SneProcessor.from_config(SneConfig(**self.config.model)))
+        examples = {
+            name: [self._maker.make(entry) for entry in entries]
+            for name, entries in (("train", train_entries), ("validation", validation))
+        }
+        self._model = train(replace(self.config, seed=seed), self._maker, examples, work, Accelerator())
+
+    def predict(self, entries: Entries) -> Floats:
+        """Accuracies [n]."""
+        scores, _ = predict(self._model, self._maker, [self._maker.make(entry) for entry in entries])
+        return scores
+
+
+@dataclass
+class VectorPredictor:
+    """A feature vector of each network, and a regressor tuned on train and validation runs together."""
+
+    features: Callable[[Entries], Floats]
+    kind: str
+
+    def fit(self, train_entries: Entries, validation: Entries, seed: int, work: Path) -> None:  # noqa: ARG002
+        """Tune and fit."""
+        entries = [*train_entries, *validation]
+        runs = [entry.run for entry in entries]
+        self._regressor = TunedRegressor(self.kind, seed).fit(self.features(entries), accuracies(entries), runs)
+
+    def predict(self, entries: Entries) -> Floats:
+        """Accuracies [n]."""
+        return self._regressor.predict(self.features(entries))
+
+
+@dataclass
+class ModulePredictor:
+    """A torch module that ``build`` makes of the training networks, on inputs that ``encode`` makes."""
+
+    build: Callable[[Entries], nn.Module]
+    encode: Callable[[Entries], Encode]
+
+    def fit(self, train_entries: Entries, validation: Entries, seed: int, work: Path) -> None:  # noqa: ARG002
+        """Tune and train."""
+        self._module = fit_module(
+            lambda: self.build(train_entries),
+            (self.encode(train_entries), accuracies(train_entries)),
+            (self.encode(validation), accuracies(validation)),
+            epochs=_BASELINE_EPOCHS,
+            batch_size=_BATCH_SIZE,
+            seed=seed,
+        )
+
+    def predict(self, entries: Entries) -> Floats:
+        """Accuracies [n]."""
+        return predict_module(self._module, self.encode(entries), len(entries), _BATCH_SIZE)
+
+
+def _networks(entries: Entries) -> list[list[ReadLayer]]:
+    return [entry.read() for entry in entries]
+
+
+def _of_networks(features: Callable[[Any], Floats]) -> Callable[[Entries], Floats]:
+    return lambda entries: features(_networks(entries))
+
+
+def _flat(entries: Entries) -> Floats:
+    fixed_layout_features(_networks(entries))  # refuses another architecture by name
+    return flat_weights(_networks(entries)).double().numpy()
+
+
+def hyper_parameters(entries: Entries) -> Floats:
+    """How each network was trained and for how long, [n, h], from its labels; weights are not read."""
+    names = [*(name for name in HYPERPARAMETERS if name != "seed"), "epoch"]
+    return np.array([[_number(entry.labels.get(name)) for name in names] for entry in entries])
+
+
+def _number(value: Any) -> float:
+    """Of a category some number that is always the same: trees tell categories apart by it."""
+    if value is None:
+        return -1.0
+    return float(zlib.crc32(value.encode()) % 1000) if isinstance(value, str) else float(value)
+
+
+def _encode_flat(entries: Entries) -> Encode:
+    flat = flat_weights(_networks(entries))
+    return lambda places: {"flat": flat[list(places)]}
+
+
+def _encode_chunks(entries: Entries) -> Encode:
+    maker = ExampleMaker(_DEEP_SETS)
+    examples = [maker.make(entry) for entry in entries]
+    return lambda places: maker.encode([examples[place] for place in places], None, 0)
+
+
+def _neural_functional(kind: str) -> ModulePredictor:
+    return ModulePredictor(lambda entries: NeuralFunctional(_networks(entries), kind), _encode_flat)
+
+
+def _paper(config: TrainingConfig) -> TrainingConfig:
+    """SNE exactly as in the paper; its invariance term with the weight 1, which the paper does not give."""
+    return replace(config, model=SneConfig.paper().to_diff_dict(), invariance_weight=1.0, order_weight=0.0)
+
+
+PREDICTORS: Mapping[str, Callable[[TrainingConfig], Predictor]] = {
+    "sne": SnePredictor,
+    "sne_paper": lambda config: SnePredictor(_paper(config)),
+    "statistics_boosting": lambda _: VectorPredictor(_of_networks(pooled_features), "boosting"),
+    "statistics_mlp": lambda _: VectorPredictor(_of_networks(pooled_features), "mlp"),
+    "fixed_statistics_boosting": lambda _: VectorPredictor(_of_networks(fixed_layout_features), "boosting"),
+    "fixed_statistics_mlp": lambda _: VectorPredictor(_of_networks(fixed_layout_features), "mlp"),
+    "flat_mlp": lambda _: VectorPredictor(_flat, "mlp"),
+    "deep_sets": lambda _: ModulePredictor(lambda _: DeepSets(), _encode_chunks),
+    "nfn_np": lambda _: _neural_functional("NP"),
+    "nfn_hnp": lambda _: _neural_functional("HNP"),
+    "size_only": lambda _: VectorPredictor(_of_networks(size_only_features), "boosting"),
+    "hyperparameters_only": lambda _: VectorPredictor(hyper_parameters, "boosting"),
+}
