@@ -50,7 +50,7 @@ class Experiment:
             for entry in read_zoo(root / name if (root / name).exists() else name, name)
         ]
         zoos: dict[str, Splits] = {entry.zoo: {split: [] for split in config.splits} for entry in entries}
-        for split, members in _split(entries, config).items():
+        for split, members in split_entries(entries, config).items():
             for entry in members:
                 zoos[entry.zoo][split].append(maker.make(entry))
         experiment = cls(config, maker, zoos)
@@ -83,7 +83,7 @@ class Experiment:
         return {split: self.gather(split, zoos) for split in self.config.splits}
 
 
-def _split(entries: Sequence[ZooEntry], config: TrainingConfig) -> dict[str, list[ZooEntry]]:
+def split_entries(entries: Sequence[ZooEntry], config: TrainingConfig) -> dict[str, list[ZooEntry]]:
     """Each split's entries: what a published zoo keeps for testing is tested on, all else is divided here.
 
     Divided once over all zoos: runs of one name in two zoos are twins that differ in their data alone.

@@ -1,0 +1,212 @@
+"""Compare predictors: every one trained on the same networks, with several seeds, and measured on the same others."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_sne.errors import UserError
+from hf_sne.evaluation.metrics import mae, tau_ceiling
+from hf_sne.evaluation.resampling import Resampled, draw_counts, resampled_tau
+from hf_sne.training.config import TrainingConfig
+from hf_sne.training.experiment import split_entries
+from hf_sne.training.folds import FOLDS, Domain, Fold
+from hf_sne.training.predictors import PREDICTORS, accuracies
+from hf_sne.training.system_info import system_info
+from hf_sne.zoo.atomic import write_bytes
+from hf_sne.zoo.entries import ZooEntry
+from hf_sne.zoo.read import read_zoo
+
+RESAMPLES = 1000
+
+# Domain -> split -> networks.
+Zoos = Mapping[Domain, Mapping[str, list[ZooEntry]]]
+# Domain -> predicted accuracies of its test networks in their order, or why there are none.
+Predictions = dict[str, list[float] | str]
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class ComparisonConfig:
+    """A comparison.
+
+    Args:
+        zoos: Folders below the root that the command line gives, or Hub ids; their rows tell data set and family.
+        folds: Task, a name in :data:`~hf_sne.training.folds.FOLDS`.
+        predictors: Names in :data:`~hf_sne.training.predictors.PREDICTORS`; the others are compared with the first.
+        seeds: Of each predictor; the splits are the same for all.
+        families: To keep; none: all.
+        training: Fields of :class:`~hf_sne.training.config.TrainingConfig`, for the predictors that are SNE.
+    """
+
+    zoos: list[str]
+    folds: str
+    predictors: list[str]
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    families: list[str] = field(default_factory=list)
+    training: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> "ComparisonConfig":
+        """Read and check a file.
+
+        Raises:
+            UserError: it cannot be read, or a field is unknown, missing or names what is not there.
+        """
+        import yaml
+
+        try:
+            config = cls(**yaml.safe_load(path.read_text()))
+            config.sne  # noqa: B018 (checks the fields)
+        except (OSError, TypeError, yaml.YAMLError) as error:
+            raise UserError(f"{path}: {error}", fix="see recipes/in-dataset for an example") from error
+        unknown = [name for name in config.predictors if name not in PREDICTORS]
+        if unknown or config.folds not in FOLDS:
+            known = f"predictors {', '.join(PREDICTORS)}; folds {', '.join(FOLDS)}"
+            raise UserError(f"{path}: {unknown[0] if unknown else config.folds!r} is not known", fix=known)
+        return config
+
+    @property
+    def sne(self) -> TrainingConfig:
+        """How SNE is trained."""
+        return TrainingConfig(zoos=self.zoos, **self.training)
+
+
+def load_domains(config: ComparisonConfig, root: Path) -> Zoos:
+    """The networks of all zoos by domain and split; twins damaged on purpose are left out."""
+    entries = [
+        entry for name in config.zoos for entry in read_zoo(root / name if (root / name).exists() else name, name)
+    ]
+    domains: dict[Domain, dict[str, list[ZooEntry]]] = {}
+    for split, members in split_entries(entries, config.sne).items():
+        for entry in members:
+            domain = Domain(str(entry.labels["data"]), str(entry.labels["family"]))
+            wanted = not config.families or domain.family in config.families
+            if wanted and entry.labels.get("damage", "none") == "none":
+                domains.setdefault(domain, {name: [] for name in config.sne.splits})[split].append(entry)
+    return domains
+
+
+def run_comparison(config: ComparisonConfig, root: Path, output: Path, report: Report) -> dict[str, Any]:
+    """Fit and measure everything; resumable: fits that are done below ``output`` are not done again."""
+    report("reading zoos", 0, 1)
+    zoos = load_domains(config, root)
+    folds = list(FOLDS[config.folds](sorted(zoos)))
+    fits = [(fold, name, seed) for fold in folds for name in config.predictors for seed in config.seeds]
+    predictions: dict[str, dict[str, list[Predictions]]] = defaultdict(lambda: defaultdict(list))
+    for number, (fold, name, seed) in enumerate(fits):
+        report(f"{fold.name}: {name}, seed {seed}", number, len(fits))
+        predictions[fold.name][name].append(_fit(config, zoos, fold, name, seed, output))
+    report("measuring", len(fits), len(fits))
+    return {
+        "config": asdict(config),
+        "system": system_info(),
+        "networks": {
+            str(domain): {name: len(part) for name, part in splits.items()} for domain, splits in zoos.items()
+        },
+        **_measure(config, zoos, folds, predictions),
+    }
+
+
+def _fit(config: ComparisonConfig, zoos: Zoos, fold: Fold, name: str, seed: int, output: Path) -> Predictions:
+    """Predictions of one predictor with one seed for every test domain of a fold, fitted or found."""
+    parts = {split: [entry for domain in fold.train for entry in zoos[domain][split]] for split in config.sne.splits}
+    ids = [[(entry.zoo, entry.id, entry.test_accuracy) for entry in part] for part in parts.values()]
+    tests = {str(domain): [entry.id for entry in zoos[domain]["test"]] for domain in fold.test}
+    told = json.dumps([config.training, name, seed, ids, tests], sort_keys=True)
+    fingerprint = hashlib.sha256(told.encode()).hexdigest()[:16]
+    path = output / "predictions" / f"{_slug(fold.name)}-{name}-{seed}-{fingerprint}.json"
+    if not path.exists():
+        predictor = PREDICTORS[name](config.sne)
+        found: Predictions = {}
+        try:
+            predictor.fit(parts["train"], parts["validation"], seed, output / "work" / path.stem)
+        except UserError as error:
+            found = dict.fromkeys(tests, str(error))
+        for domain in () if found else fold.test:
+            try:
+                found[str(domain)] = predictor.predict(zoos[domain]["test"]).tolist()
+            except UserError as error:
+                found[str(domain)] = str(error)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, json.dumps(found).encode())
+    kept: Predictions = json.loads(path.read_text())
+    return kept
+
+
+def _slug(name: str) -> str:
+    return "".join(char if char.isalnum() else "-" for char in name)
+
+
+def _measure(
+    config: ComparisonConfig,
+    zoos: Zoos,
+    folds: Sequence[Fold],
+    predictions: Mapping[str, Mapping[str, list[Predictions]]],
+) -> dict[str, Any]:
+    """Every cell (what was trained on, what was tested on), and averages over the cells that both predictors have."""
+    cells: dict[str, dict[str, Any]] = {}
+    taus: dict[str, dict[str, Resampled]] = {name: {} for name in config.predictors}
+    for fold in folds:
+        for domain in fold.test:
+            cell = f"{fold.name} -> {domain}"
+            entries = zoos[domain]["test"]
+            # The same test networks are drawn in the same way whatever was trained on.
+            counts = draw_counts([entry.run for entry in entries], RESAMPLES, seed=0)
+            cells[cell] = {"ceiling": tau_ceiling(accuracies(entries)), "test": len(entries)}
+            for name, fits in predictions[fold.name].items():
+                found = [fit[str(domain)] for fit in fits]
+                refused = next((part for part in found if isinstance(part, str)), None)
+                if refused is None:
+                    taus[name][cell], cells[cell][name] = _cell(found, accuracies(entries), counts)
+                else:
+                    cells[cell][name] = {"refused": refused}
+    first = config.predictors[0]
+    return {
+        "cells": cells,
+        "averages": {
+            group: {name: _average(first, name, taus, chosen) for name in config.predictors}
+            for group, chosen in _groups(folds).items()
+        },
+    }
+
+
+def _groups(folds: Sequence[Fold]) -> dict[str, list[str]]:
+    """Cells whose average is of interest: tested on the domains trained on, and on others."""
+    groups: dict[str, list[str]] = {"same domain": [], "other domains": []}
+    for fold in folds:
+        for domain in fold.test:
+            groups["same domain" if domain in fold.train else "other domains"].append(f"{fold.name} -> {domain}")
+    return {name: cells for name, cells in groups.items() if cells}
+
+
+def _cell(found: Sequence[Any], targets: Any, counts: Any) -> tuple[Resampled, dict[str, Any]]:
+    """Tau averaged over the seeds, its interval over runs, and each seed's own."""
+    seeds = [Resampled(resampled_tau(part, targets, counts)) for part in found]
+    tau = Resampled.mean(seeds)
+    told = {
+        "kendall_tau": asdict(tau.interval()),
+        "seeds": [float(seed.values[0]) for seed in seeds],
+        "mae": float(np.mean([mae(part, targets) for part in found])),
+    }
+    return tau, told
+
+
+def _average(
+    first: str, name: str, taus: Mapping[str, Mapping[str, Resampled]], chosen: Sequence[str]
+) -> dict[str, Any]:
+    """Mean tau of a predictor over cells, and by how much the first predictor is above it on the same cells."""
+    shared = [cell for cell in chosen if cell in taus[name] and cell in taus[first]]
+    if not shared:
+        return {"cells": 0}
+    own, best = (Resampled.mean([taus[each][cell] for cell in shared]) for each in (name, first))
+    return {
+        "cells": len(shared),
+        "kendall_tau": asdict(own.interval()),
+        f"{first}_above": asdict((best - own).interval()),
+    }
