@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import nn
 
+from hf_sne.errors import UserError
 from hf_sne.models.baselines.deep_sets import DeepSets
 from hf_sne.models.baselines.neural_functional import NeuralFunctional, flat_weights
 from hf_sne.models.baselines.tuned_regressor import TunedRegressor
@@ -82,7 +83,13 @@ class VectorPredictor:
 
     def predict(self, entries: Entries) -> Floats:
         """Accuracies [n]."""
-        return self._regressor.predict(self.features(entries))
+        features, width = self.features(entries), self._regressor.search.n_features_in_
+        if features.shape[1] != width:
+            raise UserError(
+                f"networks of {features.shape[1]} features, it was fitted on {width}",
+                fix="compare predictors that read any architecture",
+            )
+        return self._regressor.predict(features)
 
 
 @dataclass

@@ -66,7 +66,16 @@ class NeuralFunctional(nn.Module):
         )
 
     def forward(self, flat: Tensor) -> Tensor:
-        """Logits [b] of the rows of :func:`flat_weights`, [b, parameters]."""
+        """Logits [b] of the rows of :func:`flat_weights`, [b, parameters].
+
+        Raises:
+            UserError: the networks are of another size.
+        """
+        if flat.shape[1] != len(self.scale):
+            raise UserError(
+                f"networks of {flat.shape[1]} parameters, it was built for {len(self.scale)}",
+                fix="compare predictors that read any architecture",
+            )
         return self.head(self.equivariant(self._features(flat))).squeeze(1)  # type: ignore[no-any-return]
 
     def _features(self, flat: Tensor) -> Any:

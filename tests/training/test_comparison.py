@@ -1,0 +1,142 @@
+"""A whole comparison on zoos of random vectors, of which size and family alone tell the accuracy."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from random_zoos import random_rows, write_whole
+
+from hf_sne.errors import UserError
+from hf_sne.evaluation.metrics import kendall_tau
+from hf_sne.models.baselines import tuned_regressor
+from hf_sne.training.comparison import ComparisonConfig, load_domains, run_comparison
+from hf_sne.training.predictors import PREDICTORS, hyper_parameters
+
+SETTINGS = {
+    "zoos": ["one", "two"],
+    "folds": "each",
+    "predictors": ["sne", "flat_mlp", "size_only"],
+    "seeds": [0, 1],
+    "training": {"epochs": 1, "batch_size": 16, "model": {"hidden_size": 8, "element_size": 4}},
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("zoos")
+    for name, hidden in (("one", 3), ("two", 4)):
+        rows = random_rows({"narrow": 60, "wide": 60}, {"narrow": hidden, "wide": 6})
+        for label in rows.labels:
+            label["data"] = name
+        write_whole(folder / name, rows, {"train": 0.7, "test": 0.3})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(root, tmp_path_factory):
+    output = tmp_path_factory.mktemp("compared")
+    stages = []
+    with pytest.MonkeyPatch.context() as patch:
+        for grid in (tuned_regressor.BOOSTING_GRID, tuned_regressor.MLP_GRID):
+            for name, values in grid.items():
+                patch.setitem(grid, name, values[:1])
+        results = run_comparison(ComparisonConfig(**SETTINGS), root, output, lambda *stage: stages.append(stage))
+    return json.loads(json.dumps(results)), output, stages
+
+
+def test_every_predictor_has_every_cell_with_every_seed(compared):
+    results, _, stages = compared
+    assert set(results["cells"]) == {
+        f"{trained}/{family} -> {tested}/{family}"
+        for family in ("narrow", "wide")
+        for trained in ("one", "two")
+        for tested in ("one", "two")
+    }
+    for row in results["cells"].values():
+        assert len(row["sne"]["seeds"]) == 2
+        tau = row["sne"]["kendall_tau"]
+        assert tau["low"] <= tau["value"] <= tau["high"]
+        assert tau["value"] == pytest.approx(np.mean(row["sne"]["seeds"]))
+        assert row["size_only"]["kendall_tau"]["value"] == 0.0, "all networks of a cell are of one size"
+    assert stages[-1][1:] == (24, 24)
+
+
+def test_a_predictor_of_one_architecture_refuses_the_others_by_name(compared):
+    cells = compared[0]["cells"]
+    assert "features, it was fitted on" in cells["one/narrow -> two/narrow"]["flat_mlp"]["refused"]
+    assert "kendall_tau" in cells["one/wide -> two/wide"]["flat_mlp"]
+
+
+def test_averages_are_over_the_cells_that_both_have(compared):
+    results = compared[0]
+    averages = results["averages"]
+    assert averages["same domain"]["sne"]["cells"] == averages["other domains"]["sne"]["cells"] == 4
+    fixed = averages["other domains"]["flat_mlp"]
+    assert fixed["cells"] == 2
+    cells = [results["cells"][f"{one}/wide -> {two}/wide"] for one, two in (("one", "two"), ("two", "one"))]
+    taus = [[cell[name]["kendall_tau"]["value"] for name in ("sne", "flat_mlp")] for cell in cells]
+    differences = [sne - other for sne, other in taus]
+    assert fixed["sne_above"]["value"] == pytest.approx(np.mean(differences))
+    assert averages["same domain"]["sne"]["sne_above"]["value"] == 0.0
+
+
+def test_what_is_fitted_is_not_fitted_again(compared, root, monkeypatch):
+    results, output, _ = compared
+    monkeypatch.setattr("hf_sne.training.comparison.PREDICTORS", {})
+    again = run_comparison(ComparisonConfig(**SETTINGS), root, output, lambda *_: None)
+    assert json.loads(json.dumps(again)) == results
+    changed = ComparisonConfig(**{**SETTINGS, "training": {**SETTINGS["training"], "epochs": 2}})
+    with pytest.raises(KeyError):
+        run_comparison(changed, root, output, lambda *_: None)
+
+
+def test_predictions_are_of_the_test_networks_in_their_order(compared, root):
+    results, output, _ = compared
+    config = ComparisonConfig(**SETTINGS)
+    for domain, splits in load_domains(config, root).items():
+        (path,) = output.glob(f"predictions/{domain.data}-{domain.family}-sne-1-*.json")
+        predicted = json.loads(path.read_text())[str(domain)]
+        tau = kendall_tau(predicted, [entry.test_accuracy for entry in splits["test"]])
+        assert tau == pytest.approx(results["cells"][f"{domain} -> {domain}"]["sne"]["seeds"][1])
+
+
+def test_hyper_parameters_are_numbers_that_tell_them_apart(root):
+    entries = load_domains(ComparisonConfig(**SETTINGS), root)
+    entry = next(iter(entries.values()))["train"][0]
+    for optimizer in ("adam", "sgd"):
+        entry.labels["optimizer"] = optimizer
+        found = hyper_parameters([entry])
+        assert np.isfinite(found).all()
+        assert (found == -1).sum() == found.size - 1, "all that the zoo does not tell"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"predictors": ["oracle"]}, "'oracle' is not known"),
+        ({"folds": "some"}, "'some' is not known"),
+        ({"colour": "red"}, "colour"),
+        ({"training": {"colour": "red"}}, "colour"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_file_and_field(tmp_path, changes, message):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(SETTINGS | changes))
+    with pytest.raises(UserError, match=message) as error:
+        ComparisonConfig.from_yaml(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("recipes/*/*.yaml")), ids=str)
+def test_recipes_of_comparisons_are_valid(path):
+    if "compare.py" in path.read_text().splitlines()[0]:
+        assert ComparisonConfig.from_yaml(path).predictors[0] == "sne"
+
+
+def test_every_predictor_is_of_the_interface():
+    for name, make in PREDICTORS.items():
+        predictor = make(ComparisonConfig(**SETTINGS).sne)
+        assert callable(predictor.fit), name
+        assert callable(predictor.predict), name
