@@ -52,7 +52,7 @@ def main(
         for zoo, row in results["test"].items():
             sne, baseline = row["sne"]["kendall_tau"]["value"], row["weight_statistics"]["kendall_tau"]["value"]
             console.print(f"{zoo:24} tau  SNE {sne:.3f}  weight statistics {baseline:.3f}")
-        console.print(f"predictor and results.json: {output}")
+        console.print(f"figures: {output / 'results.json'}; to use it: hf-sne score ... --model {output / 'predictor'}")
 
 
 def _check_processes(accelerator: Accelerator, wanted: int, console: Console) -> None:

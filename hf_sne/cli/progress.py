@@ -26,11 +26,16 @@ def show_progress(steps: "Iterable[complete.Progress]", title: str) -> None:
         *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
     ) as bar:
         task = bar.add_task("", total=None, rate="")
-        for step in steps:
-            if clock.turns_to(step, console, title):
-                bar.reset(task, description=f"{escape(title)}: {step.stage}", total=step.total, rate="")
-            bar.update(task, completed=step.done, rate=clock.rate(step))
-            clock.line(step, console, title)
+        try:
+            for step in steps:
+                if clock.turns_to(step, console, title):
+                    bar.reset(task, description=f"{escape(title)}: {step.stage}", total=step.total, rate="")
+                bar.update(task, completed=step.done, rate=clock.rate(step))
+                clock.line(step, console, title)
+        except KeyboardInterrupt:
+            bar.stop()
+            _say(console, f"{title}: stopped; run the same command again to go on")
+            raise
         clock.last_line(console, title)
 
 

@@ -49,6 +49,7 @@ def make_command(
     backend = _backend(workers, device, ray=ray or ray_address is not None, address=ray_address)
     show_progress(make_zoo(settings, output, backend, population), output.resolve().name)
     info_command(output)
+    results_console().print(f"card: {visible(str(output))}/README.md", highlight=False, markup=False, soft_wrap=True)
 
 
 def _backend(workers: int, device: str, *, ray: bool, address: str | None) -> "Backend":

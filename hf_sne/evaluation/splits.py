@@ -16,7 +16,7 @@ def split_by_run(runs: Sequence[str], fractions: Mapping[str, float], seed: int)
     Which split a run falls in depends on the set of runs, the fractions and the seed, not on the order of the rows.
     Raises ``UserError`` when a fraction is not positive, they do not add up to 1, or a split would be empty.
     """
-    _check_fractions(fractions)
+    check_fractions(fractions)
     ordered = sorted(set(runs), key=lambda run: hashlib.sha256(f"{seed}/{run}".encode()).digest())
     ends = np.rint(np.cumsum(list(fractions.values())) * len(ordered)).astype(int)
     split_of = {run: int(np.searchsorted(ends, rank, side="right")) for rank, run in enumerate(ordered)}
@@ -42,10 +42,11 @@ def check_disjoint_runs(splits: Mapping[str, Iterable[str]]) -> None:
             )
 
 
-def _check_fractions(fractions: Mapping[str, float]) -> None:
+def check_fractions(fractions: Mapping[str, float]) -> None:
+    """Raise ``UserError`` unless all are positive and add up to 1."""
     for name, fraction in fractions.items():
         if not fraction > 0:
             raise UserError(f"the split {name!r} has the fraction {fraction}, not above 0", fix="leave the split out")
     total = sum(fractions.values())
     if not abs(total - 1) < 1e-6:
-        raise UserError(f"the fractions add up to {total}, not 1", fix="name every split, the rest of the runs too")
+        raise UserError(f"the fractions add up to {total:.6g}, not 1", fix="name every split, the rest of the runs too")

@@ -67,9 +67,9 @@ class TrainingConfig:
         import yaml
 
         try:
-            content = yaml.safe_load(path.read_text()) if path.is_file() else None
-        except yaml.YAMLError as error:
-            raise TrainingConfigError(f"{path}: {error}", fix="correct the YAML") from error
+            content = yaml.safe_load(path.read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise TrainingConfigError(f"{path}: {error}", fix="name a readable YAML file, see recipes/") from error
         if not isinstance(content, Mapping):
             raise TrainingConfigError(f"{path}: not a YAML mapping", fix="see recipes/ for examples")
         faults = _faults(cls, content)

@@ -25,6 +25,8 @@ _LISTED = 8  # different values of a hyper-parameter
 def write_card(folder: Path, repo: str = "") -> None:
     """Write ``README.md``, by which ``load_dataset`` knows the configs, and the histogram where there is matplotlib.
 
+    A card that was edited since it was written stays as it is, where its metadata still tell the configs.
+
     Args:
         folder: A zoo with its manifest.
         repo: Hub id that the card's snippets name; the folder's name by default.
@@ -49,10 +51,24 @@ def write_card(folder: Path, repo: str = "") -> None:
         picture=PICTURE if picture else "",
         **_facts(manifest, labels, name),
     )
-    DatasetCard(content)  # refuses metadata that is not YAML
-    write_bytes(folder / CARD, content.encode())
+    if not _is_kept(folder, manifest, DatasetCard(content)):
+        write_bytes(folder / CARD, content.encode())
     known = {CARD: FileRecord.of(folder / CARD)} | ({PICTURE: FileRecord.of(folder / PICTURE)} if picture else {})
     replace(manifest, files={**manifest.files, **known}).write(folder)
+
+
+def _is_kept(folder: Path, manifest: Manifest, card: Any) -> bool:
+    """Whether there is a card that a person edited, by which ``load_dataset`` still knows the configs of ``card``."""
+    from huggingface_hub import DatasetCard
+
+    path, written = folder / CARD, manifest.files.get(CARD)
+    if written is None or not path.is_file() or FileRecord.of(path) == written:
+        return False
+    try:
+        found = DatasetCard.load(path, ignore_metadata_errors=True).data.to_dict()
+    except ValueError:  # no YAML
+        return False
+    return found.get("configs") == card.data.to_dict()["configs"]  # type: ignore[no-any-return]
 
 
 def counted(number: int, noun: str) -> str:
@@ -74,7 +90,9 @@ def read_labels(folder: Path, manifest: Manifest) -> pd.DataFrame:
     """
     tables = [_read_table(folder / name) for name, record in manifest.files.items() if record.rows]
     if not tables:
-        raise ManifestError(f"{folder}: the manifest names no table of checkpoints", fix="make or convert the zoo anew")
+        raise ManifestError(
+            f"{folder}: the manifest names no table of checkpoints", fix="remove the folder and make the zoo anew"
+        )
     return pd.concat(tables, ignore_index=True)
 
 
@@ -82,7 +100,9 @@ def _read_table(path: Path) -> pd.DataFrame:
     try:
         table: pd.DataFrame = pq.read_table(path, columns=list(LABELS)).to_pandas()
     except (OSError, pa.ArrowException) as error:
-        raise ManifestError(f"{path}: {error}", fix="restore the file, or make or convert the zoo anew") from error
+        reason = error if path.exists() else "missing"
+        fix = "restore the file, or remove the folder and make or convert the zoo anew"
+        raise ManifestError(f"{path}: {reason}", fix=fix) from error
     return table.assign(split=path.name.split("-")[0])
 
 

@@ -43,14 +43,14 @@ def load_images(source: str) -> ImageData:
     if source == DIGITS:
         return _load_digits()
     from datasets import load_dataset
-    from datasets.exceptions import DatasetNotFoundError
+    from datasets.exceptions import DatasetsError
 
     try:
         splits = load_dataset(source)
-    except (DatasetNotFoundError, FileNotFoundError, ConnectionError, ValueError) as error:
-        raise UserError(
-            f"{source}: no images ({error})", fix="name a local folder or a Hub data set that load_dataset reads"
-        ) from error
+    except (DatasetsError, FileNotFoundError, ConnectionError, ValueError) as error:
+        reason = str(error).split("\n")[0].rstrip(".")
+        fix = f"name a local folder or a Hub data set that load_dataset reads, or {DIGITS}"
+        raise UserError(f"{source}: no images ({reason})", fix=fix) from error
     missing = {"train", "test"} - set(splits)
     if missing:
         raise UserError(

@@ -71,7 +71,9 @@ class Manifest:
         except FileNotFoundError as error:
             raise ManifestError(f"{folder}: no {MANIFEST}", fix="make or convert the zoo to its end") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ManifestError(f"{path}: not a zoo's manifest ({error})", fix="make the zoo anew") from error
+            raise ManifestError(
+                f"{path}: not a zoo's manifest ({error})", fix="remove the folder and make the zoo anew"
+            ) from error
         outside = [name for name in files if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
         if outside:
             raise ManifestError(f"{path}: names {visible(outside[0])!r}, outside the folder", fix="do not use this zoo")

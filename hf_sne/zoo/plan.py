@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from hf_sne.errors import UserError
+from hf_sne.evaluation.splits import check_fractions
 from hf_sne.zoo.families import get_family
 from hf_sne.zoo.space import draw, expand_grids, merge
 from hf_sne.zoo.training_settings import TRAINING, TrainingSettings
@@ -127,6 +128,7 @@ class Plan:
         plan = cls(**{**content, "families": families})
         try:
             plan.draw_runs()
+            check_fractions(plan.splits)
         except UserError as error:
             raise PlanError(f"{source}: {error.message}", fix=error.fix) from error
         return plan

@@ -20,8 +20,8 @@ def push_zoo(
 ) -> str:
     """Verify a zoo, write its card for ``repo`` and upload what the manifest lists; the data set's address.
 
-    Tables and shards of an earlier zoo in ``repo`` are deleted. With ``dry_run`` nothing leaves this machine, and what
-    would is told instead.
+    A card that was edited stays as it is, where its metadata still tell the configs. Tables and shards of an earlier zoo in ``repo`` are
+    deleted. With ``dry_run`` nothing is written and nothing leaves this machine; what would is told instead.
 
     Raises:
         ManifestError: a file differs from the manifest.
@@ -31,11 +31,14 @@ def push_zoo(
     if not is_repo_id(repo):
         raise UserError(f"{repo}: not the name of a data set on the Hub", fix="name it as ORG/NAME")
     _verify(folder)
+    if dry_run:
+        files = Manifest.read(folder).files
+        size = sum(record.bytes for record in files.values())
+        return (
+            f"would push {len(files) + 1} files, {size / 2**20:,.1f} MiB, to {repo}, with {folder / CARD} as the card"
+        )
     write_card(folder, repo)
     files = Manifest.read(folder).files
-    if dry_run:
-        size = sum(record.bytes for record in files.values())
-        return f"would push {len(files) + 1} files, {size / 2**20:,.1f} MiB, to {repo}; the card is {folder / CARD}"
     with _told(repo):
         return _upload(folder, [*files, MANIFEST], repo, private=private, revision=revision)
 
@@ -44,7 +47,8 @@ def _verify(folder: Path) -> None:
     # The card and its picture are written anew.
     faults = [f for f in Manifest.read(folder).faults(folder) if not f.startswith((f"{CARD}:", f"{PICTURE}:"))]
     if faults:
-        raise ManifestError(f"{folder}: {'; '.join(faults)}", fix="make or convert the zoo anew")
+        fix = "remove the folder, then make or convert the zoo anew"
+        raise ManifestError(f"{folder}: {'; '.join(faults)}", fix=fix)
 
 
 def _upload(folder: Path, files: list[str], repo: str, *, private: bool, revision: str | None) -> str:

@@ -132,3 +132,4 @@ _DRAWS: dict[Any, Callable[[Any, Random, str], Any]] = {
     "integers": _integers,
     "repeat": _repeat,
 }
+DISTRIBUTIONS = (*_DRAWS, GRID)

@@ -8,7 +8,7 @@ from typing import Any
 from hf_sne.zoo.initialization import INITIALIZATIONS
 from hf_sne.zoo.population.batches import AUGMENTATIONS
 from hf_sne.zoo.population.optimizers import OPTIMIZERS
-from hf_sne.zoo.space import SpaceError
+from hf_sne.zoo.space import DISTRIBUTIONS, SpaceError
 
 EVERY_EPOCH = "every_epoch"
 
@@ -57,10 +57,7 @@ class TrainingSettings:
         broken = [(name, rule) for name, rule, holds in _RULES if not _holds(holds, self)]
         faults = [f"{name} is {getattr(self, name)!r}, {rule}" for name, rule in broken]
         if faults:
-            raise SpaceError(
-                f"training: {'; '.join(faults)}",
-                fix="change these fields; YAML takes 1e-3 for a text and 1.0e-3 for a number",
-            )
+            raise SpaceError(f"training: {'; '.join(faults)}", fix=_fix([getattr(self, name) for name, _ in broken]))
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrainingSettings":
@@ -100,6 +97,14 @@ _RULES: tuple[tuple[str, str, Any], ...] = (
     ),
     ("shuffled_twin", "must be true or false", lambda s: isinstance(s.shuffled_twin, bool)),
 )
+
+
+def _fix(values: list[Any]) -> str:
+    if any(isinstance(value, Mapping | list) for value in values):
+        return f"give a value, or a space: a mapping with one of {', '.join(DISTRIBUTIONS)}"
+    if any(isinstance(value, str) and any(char.isdigit() for char in value) for value in values):
+        return "YAML takes 1e-3 for a text and 1.0e-3 for a number"
+    return "change these fields"
 
 
 def _holds(rule: Any, settings: TrainingSettings) -> bool:

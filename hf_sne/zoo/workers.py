@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -51,8 +52,9 @@ class LocalWorkers:
         )
         futures: dict[Future[bytes], Unit] = {}
         try:
-            for unit in units:
-                futures[pool.submit(_train, unit, state)] = unit
+            with _no_interrupt():
+                for unit in units:
+                    futures[pool.submit(_train, unit, state)] = unit
             for future in as_completed(futures):
                 # Dropped here, so that finished records do not pile up in memory.
                 yield futures.pop(future), future.result()
@@ -82,6 +84,19 @@ class LocalWorkers:
                     f"{len(unit.runs)} networks at once do not fit on {self.device}",
                     fix="run again with a smaller --population: finished work is kept",
                 ) from error
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Hold back Ctrl-C: processes started meanwhile never hear it, even before they can ignore it themselves."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _data: ImageData | None = None

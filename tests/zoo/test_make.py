@@ -140,6 +140,20 @@ def test_images_that_no_network_takes_are_refused_by_what_is_wrong(kind, message
         load_images(str(folder))
 
 
+def test_a_folder_of_other_tables_is_refused_in_one_line(tmp_path):
+    for split, columns in (("train", "a,b"), ("test", "c,d,e")):
+        (tmp_path / f"{split}.csv").write_text(f"{columns}\n{columns}\n")
+    with pytest.raises(UserError, match="no images") as refusal:
+        load_images(str(tmp_path))
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_activation_that_is_none_is_refused_by_its_family(tmp_path):
+    plan = Plan.from_json({**CONTENT, "families": {"mlp": {"runs": 20, "architecture": {"activation": "swish9"}}}})
+    with pytest.raises(UserError, match=r"families\.mlp\.architecture: .*swish9"):
+        list(make_zoo(plan, tmp_path / "zoo", LocalWorkers(1)))
+
+
 def test_exactly_the_networks_with_values_that_are_not_finite_are_called_diverged(networks):
     for labels, tensors in networks.values():
         assert labels["diverged"] == any(not value.isfinite().all() for value in tensors.values())

@@ -1,7 +1,9 @@
 """Makings of a zoo that are killed, run out of space or lose a training process: taken up, they give the same zoo."""
 
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -75,6 +77,21 @@ def make_with_kills(folder, plan, kills):
     done = subprocess.run(command, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return kills
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 1.0], ids=["at once", "while workers start", "later"])
+def test_control_c_says_how_to_go_on_and_leaves_no_traceback(seconds, tmp_path):
+    command = [*CLI, str(write_plan(tmp_path / "plan.yaml")), "--output", str(tmp_path / "zoo"), "--workers", "2"]
+    with psutil.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        wait_for((tmp_path / "zoo" / "work" / "units.json").exists)
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes of the command
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped; run the same command again to go on" in err
+    assert "Traceback" not in err
 
 
 def units_in(folder):

@@ -146,6 +146,18 @@ BROKEN = {
     "data that is a number": ("data: 5\nfamilies: {mlp: {runs: 1}}", "'data' is 5, not a text"),
     "a seed that is a text": ("data: digits\nseed: one\nfamilies: {mlp: {runs: 1}}", "'seed' is 'one'"),
     "a split that is a text": ("data: d\nsplits: {train: all}\nfamilies: {mlp: {runs: 1}}", "splits: 'train' is 'all'"),
+    "splits of more than all": (
+        "data: d\nsplits: {train: 0.7, test: 0.5}\nfamilies: {mlp: {runs: 1}}",
+        "the fractions add up to 1.2",
+    ),
+    "a distribution that is none": (
+        "data: d\nfamilies: {mlp: {runs: 1, training: {learning_rate: {loguniform: [1, 2]}}}}",
+        "a mapping with one of choice, uniform, log_uniform",
+    ),
+    "a list of choices": (
+        "data: d\nfamilies: {mlp: {runs: 1, training: {epochs: [1, 2]}}}",
+        "a mapping with one of choice",
+    ),
     "a family's architecture": (
         "data: d\nfamilies: {mlp: {runs: 1, architecture: {depth: 3}}}",
         "families.mlp.architecture has no field depth",

@@ -13,6 +13,7 @@ from hub_server import HubServer
 from huggingface_hub import HfApi, constants
 from random_zoos import random_rows, write_whole
 from zoo_hashes import hashes_of
+from zoo_making import files_of
 
 from hf_sne.cli import main
 from hf_sne.errors import UserError
@@ -114,15 +115,24 @@ def test_a_branch_is_made_and_takes_the_zoo(hub, folder):
     assert repo.find_commit("v2").files.keys() == {".gitattributes", MANIFEST, *Manifest.read(folder).files}
 
 
-def test_a_dry_run_sends_nothing(hub, folder):
+def test_a_dry_run_sends_and_writes_nothing(hub, folder):
+    before = files_of(folder)
     told = push_zoo(folder, REPO, dry_run=True)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     assert told == (
-        f"would push {len(Manifest.read(folder).files) + 1} files, {size / 2**20:.1f} MiB, to {REPO}; "
-        f"the card is {folder / CARD}"
+        f"would push {len(Manifest.read(folder).files) + 1} files, {size / 2**20:.1f} MiB, to {REPO}, "
+        f"with {folder / CARD} as the card"
     )
-    assert f'load_dataset("{REPO}"' in (folder / CARD).read_text()
+    assert files_of(folder) == before
     assert hub.requests == []
+
+
+def test_a_card_that_was_edited_is_pushed_as_it_is(hub, folder):
+    card = (folder / CARD).read_text() + "\nOur own words.\n"
+    (folder / CARD).write_text(card)
+    push_zoo(folder, REPO)
+    assert hub.datasets[REPO].files[CARD] == card.encode() == (folder / CARD).read_bytes()
+    assert not list(Manifest.read(folder).faults(folder))
 
 
 @pytest.mark.parametrize("damage", ["changed", "longer", "missing"])

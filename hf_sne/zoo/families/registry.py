@@ -52,8 +52,15 @@ def get_family(name: str) -> Family:
 def build_network(
     family: str, architecture: Architecture, shape: Shape, classes: int, *, dropout: float = 0.0
 ) -> nn.Module:
-    """A module of ``architecture`` for images of ``shape`` (channels, height, width); torch's own initialisation."""
-    module = get_family(family).build(architecture, shape, classes)
+    """A module of ``architecture`` for images of ``shape`` (channels, height, width); torch's own initialisation.
+
+    Raises:
+        UserError: there is no such family, or the architecture is none of its.
+    """
+    try:
+        module = get_family(family).build(architecture, shape, classes)
+    except UserError as error:
+        raise UserError(f"families.{family}.architecture: {error.message}", fix=error.fix) from error
     for part in module.modules():
         if isinstance(part, nn.Dropout):
             part.p = dropout
