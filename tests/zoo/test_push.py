@@ -149,7 +149,7 @@ def test_a_damaged_zoo_is_refused_before_anything_is_sent(hub, folder, damage):
     assert (hub.requests, hub.datasets, (folder / CARD).read_bytes()) == ([], {}, card)
 
 
-def test_a_card_that_was_edited_is_written_anew(hub, folder):
+def test_a_card_without_its_metadata_is_written_anew(hub, folder):
     (folder / CARD).write_text("mine")
     push_zoo(folder, REPO)
     assert b"mine" != hub.datasets[REPO].files[CARD] == (folder / CARD).read_bytes()
