@@ -20,8 +20,8 @@ def push_zoo(
 ) -> str:
     """Verify a zoo, write its card for ``repo`` and upload what the manifest lists; the data set's address.
 
-    A card that was edited stays as it is, where its metadata still tell the configs. Tables and shards of an earlier zoo
-    in ``repo`` are deleted. With ``dry_run`` nothing is written and nothing leaves this machine; what would is told.
+    A card that was edited stays as it is, where its metadata still tell the configs. Tables and shards of an earlier
+    zoo in ``repo`` are deleted. With ``dry_run`` nothing is written and nothing sent, only told.
 
     Raises:
         ManifestError: a file differs from the manifest.
