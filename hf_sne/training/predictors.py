@@ -14,6 +14,7 @@ from torch import nn
 from hf_sne.errors import UserError
 from hf_sne.models.baselines.deep_sets import DeepSets
 from hf_sne.models.baselines.neural_functional import NeuralFunctional, flat_weights
+from hf_sne.models.baselines.norms import mean_log_norms
 from hf_sne.models.baselines.tuned_regressor import TunedRegressor
 from hf_sne.models.baselines.weight_statistics import fixed_layout_features, pooled_features, size_only_features
 from hf_sne.models.sne import SneConfig, SneProcessor
@@ -172,6 +173,7 @@ PREDICTORS: Mapping[str, Callable[[TrainingConfig], Predictor]] = {
     "deep_sets": lambda _: ModulePredictor(lambda _: DeepSets(), _encode_chunks),
     "nfn_np": lambda _: _neural_functional("NP"),
     "nfn_hnp": lambda _: _neural_functional("HNP"),
+    "log_norm": lambda _: VectorPredictor(_of_networks(mean_log_norms), "linear"),
     "size_only": lambda _: VectorPredictor(_of_networks(size_only_features), "boosting"),
     "hyperparameters_only": lambda _: VectorPredictor(hyper_parameters, "boosting"),
 }

@@ -7,6 +7,7 @@ from drawn_networks import Layer, draw_network
 
 from hf_sne.errors import UserError
 from hf_sne.models.baselines import tensor_statistics
+from hf_sne.models.baselines.norms import mean_log_norms
 from hf_sne.models.baselines.weight_statistics import (
     fixed_layout_features,
     pooled_features,
@@ -115,3 +116,10 @@ def test_networks_without_weights_are_refused(features_of):
         features_of([draw_network(0), [Layer("other", None)]])
     with pytest.raises(UserError, match="there are 0 networks"):
         features_of([])
+
+
+def test_mean_log_norm_by_hand():
+    network = [Layer("linear", torch.full((4, 25), 1.0), torch.ones(4)), Layer("linear", torch.full((1, 1), 0.1))]
+    vectors = [Layer("norm", torch.ones(3), torch.ones(3))]
+    assert mean_log_norms([network, vectors]).tolist() == [[pytest.approx(0.0, abs=1e-6)], [0.0]]
+    assert mean_log_norms([network[:1]])[0, 0] == pytest.approx(1.0)

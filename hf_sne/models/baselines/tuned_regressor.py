@@ -10,6 +10,7 @@ from scipy.stats import kendalltau
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.neural_network import MLPRegressor
@@ -45,11 +46,15 @@ def _mlp(seed: int) -> tuple[BaseEstimator, dict[str, list[Any]]]:
     return Pipeline([("scale", StandardScaler()), ("mlp", mlp)]), MLP_GRID
 
 
-REGRESSORS = {"boosting": _boosting, "mlp": _mlp}
+def _linear(_: int) -> tuple[BaseEstimator, dict[str, list[Any]]]:
+    return LinearRegression(), {}
+
+
+REGRESSORS = {"boosting": _boosting, "mlp": _mlp, "linear": _linear}
 
 
 class TunedRegressor:
-    """Gradient-boosted trees (``boosting``) or a multilayer perceptron on standardised features (``mlp``).
+    """Gradient-boosted trees (``boosting``), a perceptron on standardised features (``mlp``) or a line (``linear``).
 
     The grid is chosen by Kendall's tau, as the encoders are. After ``fit``, ``search.best_params_`` tells the choice.
     """

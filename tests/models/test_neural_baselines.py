@@ -1,0 +1,70 @@
+"""DeepSets and NFN: which changes of a network they cannot see, and what they refuse."""
+
+import pytest
+import torch
+from drawn_networks import Layer, draw_network
+
+from hf_sne.errors import UserError
+from hf_sne.models.baselines.deep_sets import DeepSets
+from hf_sne.models.baselines.neural_functional import NeuralFunctional, flat_weights
+from hf_sne.models.sne import SneProcessor
+from hf_sne.weights import open_checkpoint
+
+
+def mlp(seed=0, hidden=6):
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {"0.weight": (hidden, 5), "0.bias": (hidden,), "2.weight": (3, hidden), "2.bias": (3,)}
+    return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+
+
+def moved(state, *, legally):
+    """Hidden units in another order; illegally: the first layer's alone."""
+    order = torch.tensor([3, 1, 5, 0, 2, 4])
+    changed = {"0.weight": state["0.weight"][order], "0.bias": state["0.bias"][order]}
+    if legally:
+        changed["2.weight"] = state["2.weight"][:, order]
+    return {**state, **changed}
+
+
+def layers(state):
+    return [Layer("linear", state[f"{name}.weight"], state[f"{name}.bias"]) for name in ("0", "2")]
+
+
+def deep_sets(states):
+    torch.manual_seed(0)
+    processor = SneProcessor(neuron_level=False, outgoing_view=False)
+    batch = processor([open_checkpoint(state).layers for state in states])
+    return DeepSets().eval()(**batch).detach()
+
+
+def test_deep_sets_read_networks_of_any_architecture_in_one_batch():
+    states = [mlp(0), mlp(1, hidden=40), mlp(2)]
+    alone = torch.cat([deep_sets([state]) for state in states])
+    assert torch.allclose(deep_sets(states), alone, atol=1e-5)
+    assert len(alone.unique()) == 3
+
+
+def nfn(kind, states):
+    pytest.importorskip("nfn")
+    torch.manual_seed(0)
+    module = NeuralFunctional([layers(state) for state in states], kind).eval()
+    return module(flat_weights([layers(state) for state in states])).detach()
+
+
+@pytest.mark.parametrize("kind", ["NP", "HNP"])
+def test_nfn_sees_no_legal_permutation(kind):
+    state = mlp()
+    plain, permuted, broken = nfn(kind, [state, moved(state, legally=True), moved(state, legally=False)])
+    assert torch.allclose(plain, permuted, atol=1e-5)
+    assert not torch.allclose(plain, broken, atol=1e-5)
+
+
+def test_nfn_refuses_what_it_cannot_read():
+    pytest.importorskip("nfn")
+    with pytest.raises(UserError, match=r"layer 1 is of the role 'norm'"):
+        NeuralFunctional([[*draw_network(0)[:1], Layer("norm", torch.ones(8), torch.ones(8))]], "NP")
+    with pytest.raises(UserError, match=r"layer 0 is of the role 'linear' without bias"):
+        NeuralFunctional([[Layer("linear", torch.ones(3, 4))]], "HNP")
+    module = NeuralFunctional([layers(mlp(seed)) for seed in range(2)], "NP")
+    with pytest.raises(UserError, match=r"networks of 363 parameters, it was built for 57"):
+        module(flat_weights([layers(mlp(hidden=40))]))
