@@ -26,7 +26,8 @@ class TrainingConfig:
         seed: Of the splits, the initialisation, the order of examples and the permutations.
         splits: Share of the runs in each split; a run is never in two.
         epochs: At most this many passes.
-        patience: Epochs without a better validation tau before training stops.
+        patience: Epochs without a better validation tau before training stops, and the best counts; 0: all epochs are
+            trained, and the last counts, whose errors are smaller where validation runs are few.
         batch_size: Networks in a step over all processes, rounded down to the same number in each, at least one.
         learning_rate: Peak, after a linear warm-up, then a cosine to zero.
         warmup: Share of all steps.
@@ -90,7 +91,7 @@ def _faults(cls: type[TrainingConfig], content: Mapping[str, Any]) -> list[str]:
         wanted = getattr(hints.get(name), "__origin__", hints.get(name))
         if wanted is not None and not isinstance(value, (int, float) if wanted is float else wanted):
             faults.append(f"{name} is {value!r}, must be {wanted.__name__}")
-        elif wanted in (int, float) and name in ("epochs", "patience", "batch_size", "learning_rate", "max_chunks"):
+        elif wanted in (int, float) and name in ("epochs", "batch_size", "learning_rate", "max_chunks"):
             faults += [f"{name} is {value}, must be above 0"] if value <= 0 else []
     if not faults:
         faults += _faults_between(cls(**content))
@@ -106,6 +107,8 @@ def _faults_between(config: TrainingConfig) -> list[str]:
         if zoo not in config.zoos
     ]
     faults += [f"{zoo!r} is in zoos and in test_zoos" for zoo in config.test_zoos if zoo in config.zoos]
+    if config.patience < 0:
+        faults.append(f"patience is {config.patience}, must be 0 or more")
     if set(config.splits) != {"train", "validation", "calibration", "test"}:
         faults.append(f"splits are {', '.join(config.splits)}, must be train, validation, calibration and test")
     if abs(sum(config.splits.values()) - 1) > 1e-6:

@@ -40,8 +40,8 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def stalled(self, patience: int) -> bool:
-        """Whether the best epoch lies too far back."""
-        return self.epoch - 1 - self.best_epoch >= patience
+        """Whether the best epoch lies too far back; never without patience."""
+        return patience > 0 and self.epoch - 1 - self.best_epoch >= patience
 
 
 def train(
@@ -52,7 +52,7 @@ def train(
     accelerator: Accelerator,
     on_epoch: Callable[[Progress], None] = lambda _: None,
 ) -> SneForPerformancePrediction:
-    """Train on ``examples["train"]``; the best epoch by tau on ``examples["validation"]`` is loaded and returned.
+    """Train on ``examples["train"]``; the last epoch, or with patience the best by tau on ``examples["validation"]``.
 
     ``output`` holds ``state/`` after each epoch: the same call again goes on from there, and, because the order of
     examples and the permutations are drawn from (seed, epoch, step, process) alone, along the same loss curve.
@@ -85,7 +85,7 @@ def train(
             losses.append(float(loss.detach()))
         scores = predict_distributed(accelerator, model, maker, examples["validation"])
         progress.schedule = schedule.state_dict()
-        _note_epoch(progress, float(np.mean(gather_object(losses))), scores, examples["validation"])
+        _note_epoch(progress, float(np.mean(gather_object(losses))), scores, examples["validation"], config.patience)
         accelerator.log(progress.history[-1], step=progress.epoch)
         if progress.best_epoch == progress.epoch - 1:
             _save_model(accelerator, model, output / BEST)
@@ -169,14 +169,16 @@ def predict_distributed(
     return whole
 
 
-def _note_epoch(progress: Progress, loss: float, scores: np.ndarray, examples: Sequence[Example]) -> None:
-    """Add the epoch to the history, and call it the best if its tau is."""
+def _note_epoch(
+    progress: Progress, loss: float, scores: np.ndarray, examples: Sequence[Example], patience: int
+) -> None:
+    """Add the epoch to the history, and call it the best if its tau is, or without patience."""
     targets = accuracies(examples)
     tau = kendall_tau(scores, targets)
     progress.history.append(
         {"epoch": progress.epoch, "loss": loss, "validation_tau": tau, "validation_mae": mae(scores, targets)}
     )
-    if tau > progress.best_tau:
+    if tau > progress.best_tau or not patience:
         progress.best_tau, progress.best_epoch = tau, progress.epoch
     progress.epoch += 1
 
