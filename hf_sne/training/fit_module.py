@@ -1,4 +1,4 @@
-"""Training of neural baselines: as the encoder is trained, but small enough for one process and to be tried thrice."""
+"""Training of neural baselines: as the encoder is trained, but small enough for one process and to be tried twice."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -12,7 +12,7 @@ from transformers import get_cosine_schedule_with_warmup
 from hf_sne.evaluation.metrics import kendall_tau
 from hf_sne.models.sne.modeling_sne import accuracy_loss
 
-LEARNING_RATES = (3e-4, 1e-3, 3e-3)
+LEARNING_RATES = (1e-3, 3e-3)
 _WARMUP = 0.05
 
 Encode = Callable[[Sequence[int]], Mapping[str, Tensor]]

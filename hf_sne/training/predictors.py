@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 Entries = Sequence[ZooEntry]
 
 _BATCH_SIZE = 32
-_BASELINE_EPOCHS = 60
+_BASELINE_EPOCHS = 30
 _DEEP_SETS = SneProcessor(neuron_level=False, outgoing_view=False)
 
 
