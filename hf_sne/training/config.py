@@ -69,8 +69,10 @@ class TrainingConfig:
 
         try:
             content = yaml.safe_load(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise TrainingConfigError(f"{path}: {error}", fix="name a readable YAML file, see recipes/") from error
+        except yaml.YAMLError as error:
+            raise TrainingConfigError(f"{path}: {error}", fix="correct the YAML") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise TrainingConfigError(f"{path}: {error}", fix="name a YAML file, see recipes/ for examples") from error
         if not isinstance(content, Mapping):
             raise TrainingConfigError(f"{path}: not a YAML mapping", fix="see recipes/ for examples")
         faults = _faults(cls, content)

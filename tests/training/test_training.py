@@ -94,6 +94,16 @@ def test_a_killed_run_resumes_to_the_same_curve(experiment, tmp_path):
     assert rest == whole[2:]
 
 
+def test_without_patience_all_epochs_are_trained_and_the_last_counts(experiment, tmp_path):
+    # A learning rate of almost nothing: no epoch ranks better than the first.
+    model, history = _train(experiment, tmp_path, epochs=3, patience=0, learning_rate=1e-12)
+    assert [epoch["epoch"] for epoch in history] == [0, 1, 2]
+    assert json.loads((tmp_path / "state" / "history.json").read_text())["best_epoch"] == 2
+    stopped, history = _train(experiment, tmp_path / "patient", epochs=3, patience=1, learning_rate=1e-12)
+    assert len(history) == 2
+    assert type(stopped) is type(model)
+
+
 def test_the_same_seed_gives_the_same_model_and_another_does_not(experiment, tmp_path):
     scores = []
     for number, seed in enumerate((0, 0, 1)):
@@ -190,12 +200,15 @@ def test_all_faults_of_a_config_are_named_at_once(tmp_path):
         ),
         "zoos: [a": ("correct the YAML",),
         "3": ("not a YAML mapping",),
+        "zoos: [a]\npatience: -1\n": ("patience is -1, must be 0 or more",),
     }
     for text, faults in cases.items():
         path.write_text(text)
         with pytest.raises(TrainingConfigError) as error:
             TrainingConfig.from_yaml(path)
         assert all(fault in str(error.value) for fault in faults), str(error.value)
+    with pytest.raises(TrainingConfigError, match=r"No such file.*none\.yaml"):
+        TrainingConfig.from_yaml(tmp_path / "none.yaml")
 
 
 def test_a_state_of_other_settings_is_not_taken_up(experiment, tmp_path):
