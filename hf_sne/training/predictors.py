@@ -162,6 +162,8 @@ def _paper(config: TrainingConfig) -> TrainingConfig:
     return replace(config, model=SneConfig.paper().to_diff_dict(), invariance_weight=1.0, order_weight=0.0)
 
 
+# Those that read the configuration.
+SNE = ("sne", "sne_paper")
 PREDICTORS: Mapping[str, Callable[[TrainingConfig], Predictor]] = {
     "sne": SnePredictor,
     "sne_paper": lambda config: SnePredictor(_paper(config)),

@@ -87,9 +87,11 @@ def test_what_is_fitted_is_not_fitted_again(compared, root, monkeypatch):
     monkeypatch.setattr("hf_sne.training.comparison.PREDICTORS", {})
     again = run_comparison(ComparisonConfig(**SETTINGS), root, output, lambda *_: None)
     assert json.loads(json.dumps(again)) == results
-    changed = ComparisonConfig(**{**SETTINGS, "training": {**SETTINGS["training"], "epochs": 2}})
-    with pytest.raises(KeyError):
-        run_comparison(changed, root, output, lambda *_: None)
+    changed = {**SETTINGS, "training": {**SETTINGS["training"], "epochs": 2}}
+    with pytest.raises(KeyError, match="sne"):
+        run_comparison(ComparisonConfig(**changed), root, output, lambda *_: None)
+    baselines = {**changed, "predictors": SETTINGS["predictors"][1:]}
+    run_comparison(ComparisonConfig(**baselines), root, output, lambda *_: None)
 
 
 def test_predictions_are_of_the_test_networks_in_their_order(compared, root):
