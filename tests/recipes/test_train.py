@@ -84,6 +84,7 @@ def test_a_zoo_is_named_by_its_hub_id_and_streamed(tmp_path, monkeypatch):
 
 
 def test_every_recipe_configuration_is_valid():
+    from hf_sne.training.comparison import ComparisonConfig
     from hf_sne.training.config import TrainingConfig
 
     files = [path for path in sorted((ROOT / "recipes").glob("*/*.yaml")) if path.parent.name != "zoos"]
@@ -91,8 +92,12 @@ def test_every_recipe_configuration_is_valid():
     for path in files:
         first = path.read_text().splitlines()[0]
         assert first.startswith("#"), f"{path}: begins with its launch command"
-        assert "accelerate launch" in first
-        TrainingConfig.from_yaml(path)
+        if "recipes/compare.py" in first:
+            assert str(path.relative_to(ROOT)) in first
+            assert ComparisonConfig.from_yaml(path).predictors[0] == "sne", "with which the others are compared"
+        else:
+            assert "accelerate launch" in first
+            TrainingConfig.from_yaml(path)
 
 
 def test_every_plan_is_valid():
