@@ -13,6 +13,7 @@ import numpy as np
 from hf_sne.errors import UserError
 from hf_sne.evaluation.metrics import mae, tau_ceiling
 from hf_sne.evaluation.resampling import Resampled, draw_counts, resampled_tau
+from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.experiment import split_entries
 from hf_sne.training.folds import FOLDS, Domain, Fold
@@ -127,12 +128,12 @@ def _fit(config: ComparisonConfig, zoos: Zoos, fold: Fold, name: str, seed: int,
         found: Predictions = {}
         try:
             predictor.fit(parts["train"], parts["validation"], seed, output / "work" / path.stem)
-        except UserError as error:
+        except OtherArchitectureError as error:
             found = dict.fromkeys(tests, str(error))
         for domain in () if found else fold.test:
             try:
                 found[str(domain)] = predictor.predict(zoos[domain]["test"]).tolist()
-            except UserError as error:
+            except OtherArchitectureError as error:
                 found[str(domain)] = str(error)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, json.dumps(found).encode())

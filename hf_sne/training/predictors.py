@@ -11,10 +11,10 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import nn
 
-from hf_sne.errors import UserError
 from hf_sne.models.baselines.deep_sets import DeepSets
 from hf_sne.models.baselines.neural_functional import NeuralFunctional, flat_weights
 from hf_sne.models.baselines.norms import mean_log_norms
+from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
 from hf_sne.models.baselines.tuned_regressor import TunedRegressor
 from hf_sne.models.baselines.weight_statistics import fixed_layout_features, pooled_features, size_only_features
 from hf_sne.models.sne import SneConfig, SneProcessor
@@ -37,10 +37,18 @@ class Predictor(Protocol):
     """Learns from labelled networks to predict the accuracy of others."""
 
     def fit(self, train: Entries, validation: Entries, seed: int, work: Path) -> None:
-        """Learn; a killed call that is made again may go on from what it left in ``work``."""
+        """Learn; a killed call that is made again may go on from what it left in ``work``.
+
+        Raises:
+            OtherArchitectureError: the networks are of several architectures, or of one that it cannot read.
+        """
 
     def predict(self, entries: Entries) -> Floats:
-        """Accuracies [n]."""
+        """Accuracies [n].
+
+        Raises:
+            OtherArchitectureError: the networks are of another architecture than those it was fitted on.
+        """
 
 
 def accuracies(entries: Entries) -> Floats:
@@ -86,7 +94,7 @@ class VectorPredictor:
         """Accuracies [n]."""
         features, width = self.features(entries), self._regressor.search.n_features_in_
         if features.shape[1] != width:
-            raise UserError(
+            raise OtherArchitectureError(
                 f"networks of {features.shape[1]} features, it was fitted on {width}",
                 fix="compare predictors that read any architecture",
             )

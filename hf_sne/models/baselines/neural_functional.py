@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hf_sne.errors import UserError
-from hf_sne.models.baselines.tensor_statistics import Network
+from hf_sne.models.baselines.tensor_statistics import Network, OtherArchitectureError
 from hf_sne.optional import require
 
 # Of the equivariant layers, and of the perceptron that reads what is pooled.
@@ -31,7 +30,8 @@ class NeuralFunctional(nn.Module):
         dropout: In the perceptron.
 
     Raises:
-        UserError: ``nfn`` is not installed, or a layer is none of these.
+        MissingPackageError: ``nfn`` is not installed.
+        OtherArchitectureError: a layer is none of these.
     """
 
     scale: Tensor
@@ -69,10 +69,10 @@ class NeuralFunctional(nn.Module):
         """Logits [b] of the rows of :func:`flat_weights`, [b, parameters].
 
         Raises:
-            UserError: the networks are of another size.
+            OtherArchitectureError: the networks are of another size.
         """
         if flat.shape[1] != len(self.scale):
-            raise UserError(
+            raise OtherArchitectureError(
                 f"networks of {flat.shape[1]} parameters, it was built for {len(self.scale)}",
                 fix="compare predictors that read any architecture",
             )
@@ -92,7 +92,7 @@ def _shapes(network: Network) -> list[torch.Size]:
     for number, layer in enumerate(network):
         if layer.role not in ("linear", "conv") or layer.weight is None or layer.bias is None:
             lacking = " without bias" if layer.bias is None else ""
-            raise UserError(
+            raise OtherArchitectureError(
                 f"layer {number} is of the role {layer.role!r}{lacking}",
                 fix="NFN reads linear and convolution layers with a bias alone",
             )

@@ -18,6 +18,10 @@ STATISTICS = 2 + len(PERCENTILES)
 NUMBERS_AT_ONCE = 2**24
 
 
+class OtherArchitectureError(UserError):
+    """A network is of an architecture that a baseline cannot read, or not the one that it was fitted on."""
+
+
 class Layer(Protocol):
     """What the statistics are taken of; ``role`` is "norm" for a normalisation layer."""
 

@@ -11,8 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hf_sne.errors import UserError
-from hf_sne.models.baselines.tensor_statistics import STATISTICS, Features, Network, all_parts, tensor_statistics
+from hf_sne.models.baselines.tensor_statistics import (
+    STATISTICS,
+    Features,
+    Network,
+    OtherArchitectureError,
+    all_parts,
+    tensor_statistics,
+)
 
 Layout: TypeAlias = list[tuple[str, tuple[int, ...] | None, tuple[int, ...] | None]]
 
@@ -20,14 +26,14 @@ Layout: TypeAlias = list[tuple[str, tuple[int, ...] | None, tuple[int, ...] | No
 def fixed_layout_features(networks: Sequence[Network]) -> Features:
     """Statistics of every tensor in order, [n, 7 * tensors]: mean, variance, percentiles 0, 25, 50, 75, 100.
 
-    Raises ``UserError`` when two networks differ in the roles or shapes of their layers, and on an empty tensor, a
-    NaN or an infinity.
+    Raises ``OtherArchitectureError`` when two networks differ in the roles or shapes of their layers, and ``UserError``
+    on an empty tensor, a NaN or an infinity.
     """
     parts = all_parts(networks)
     expected = _layout(networks[0])
     for index, network in enumerate(networks):
         if _layout(network) != expected:
-            raise UserError(
+            raise OtherArchitectureError(
                 f"network {index} has the layout {_layout(network)}, network 0 has {expected}",
                 fix="use pooled_features for networks of different architectures",
             )
