@@ -22,7 +22,7 @@ def spreadsheet_cell(text: str) -> str:
 
 def markdown(text: str) -> str:
     """:func:`visible` text that Markdown shows as it is: no markup, no HTML, no new cell of a table."""
-    return re.sub(r"[`*\[\]<>|]", r"\\\g<0>", visible(text))
+    return visible(re.sub(r"[\\`*_&\[\]<>|]", r"\\\g<0>", text))
 
 
 def ascii_json(value: Any) -> str:

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from transformers.utils.logging import disable_progress_bar
 
 from hf_sne.errors import UserError
+from hf_sne.escape import markdown, visible
 from hf_sne.training.comparison import ComparisonConfig, run_comparison
 
 
@@ -27,13 +29,14 @@ def main(
             task = bar.add_task("starting", total=None)
 
             def report(stage: str, done: int, total: int) -> None:
-                bar.update(task, description=stage, completed=done, total=total)
+                # Names of data sets and families come from the zoos, which may be anybody's.
+                bar.update(task, description=escape(visible(stage)), completed=done, total=total)
                 if not console.is_terminal:
-                    console.print(f"{done}/{total} {stage}", highlight=False)
+                    console.print(visible(f"{done}/{total} {stage}"), highlight=False, markup=False)
 
             results = run_comparison(ComparisonConfig.from_yaml(config), zoos, output, report)
     except UserError as error:
-        console.print(f"[red]{error}")
+        console.print(visible(str(error)), style="red", markup=False)
         raise typer.Exit(2) from error
     (output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     for line in table(results):
@@ -45,7 +48,7 @@ def table(results: dict[str, Any]) -> list[str]:
     names = results["config"]["predictors"]
     lines = [f"| trained on -> tested on | ceiling | {' | '.join(names)} |", f"|---|--:|{'--:|' * len(names)}"]
     for cell, row in results["cells"].items():
-        lines.append(f"| {cell} | {row['ceiling']:.3f} | {' | '.join(_tau(row[name]) for name in names)} |")
+        lines.append(f"| {markdown(cell)} | {row['ceiling']:.3f} | {' | '.join(_tau(row[name]) for name in names)} |")
     for group, row in results["averages"].items():
         lines.append(f"| mean, {group} | | {' | '.join(_tau(row[name]) for name in names)} |")
         above = [_interval(row[name], f"{names[0]}_above") for name in names]
@@ -61,7 +64,8 @@ def _interval(row: dict[str, Any], name: str) -> str:
     if name not in row:
         return "-"
     value = row[name]
-    return f"{value['value']:.3f} ({value['low']:.2f} to {value['high']:.2f})"
+    told = f"{value['value']:.3f} ({value['low']:.2f} to {value['high']:.2f})"
+    return f"{told}, {row['cells']} cells" if "cells" in row else told
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ import numpy as np
 from hf_sne.errors import UserError
 from hf_sne.evaluation.metrics import mae, tau_ceiling
 from hf_sne.evaluation.resampling import Resampled, draw_counts, resampled_tau
+from hf_sne.evaluation.splits import check_disjoint_runs
 from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.experiment import split_entries
 from hf_sne.training.folds import FOLDS, Domain, Fold
 from hf_sne.training.predictors import PREDICTORS, SNE, accuracies
 from hf_sne.training.system_info import system_info
+from hf_sne.version import __version__
 from hf_sne.zoo.atomic import write_bytes
 from hf_sne.zoo.entries import ZooEntry
 from hf_sne.zoo.read import read_zoo
@@ -63,9 +65,9 @@ class ComparisonConfig:
 
         try:
             config = cls(**yaml.safe_load(path.read_text()))
-            config.sne  # noqa: B018 (checks the fields)
         except (OSError, TypeError, yaml.YAMLError) as error:
             raise UserError(f"{path}: {error}", fix="see recipes/in-dataset for an example") from error
+        TrainingConfig.from_mapping({"zoos": config.zoos, **config.training}, f"{path}: training")
         unknown = [name for name in config.predictors if name not in PREDICTORS]
         if unknown or config.folds not in FOLDS:
             known = f"predictors {', '.join(PREDICTORS)}; folds {', '.join(FOLDS)}"
@@ -98,6 +100,7 @@ def run_comparison(config: ComparisonConfig, root: Path, output: Path, report: R
     report("reading zoos", 0, 1)
     zoos = load_domains(config, root)
     folds = list(FOLDS[config.folds](sorted(zoos)))
+    _check(config, zoos, folds)
     fits = [(fold, name, seed) for fold in folds for name in config.predictors for seed in config.seeds]
     predictions: dict[str, dict[str, list[Predictions]]] = defaultdict(lambda: defaultdict(list))
     for number, (fold, name, seed) in enumerate(fits):
@@ -116,11 +119,14 @@ def run_comparison(config: ComparisonConfig, root: Path, output: Path, report: R
 
 def _fit(config: ComparisonConfig, zoos: Zoos, fold: Fold, name: str, seed: int, output: Path) -> Predictions:
     """Predictions of one predictor with one seed for every test domain of a fold, fitted or found."""
-    parts = {split: [entry for domain in fold.train for entry in zoos[domain][split]] for split in config.sne.splits}
-    ids = [[(entry.zoo, entry.id, entry.test_accuracy) for entry in part] for part in parts.values()]
-    tests = {str(domain): [entry.id for entry in zoos[domain]["test"]] for domain in fold.test}
+    parts = _parts(config, zoos, fold)
+    tests = {str(domain): zoos[domain]["test"] for domain in fold.test}
+    networks = [
+        [(entry.zoo, entry.id, entry.test_accuracy) for entry in part] for part in (*parts.values(), *tests.values())
+    ]
     # How SNE is trained is nothing to the baselines, which need not be fitted anew when that changes.
-    told = json.dumps([config.training if name in SNE else {}, name, seed, ids, tests], sort_keys=True)
+    settings = {**asdict(config.sne), "zoos": []} if name in SNE else {}
+    told = json.dumps([__version__, settings, name, seed, networks, list(tests)], sort_keys=True)
     fingerprint = hashlib.sha256(told.encode()).hexdigest()[:16]
     path = output / "predictions" / f"{_slug(fold.name)}-{name}-{seed}-{fingerprint}.json"
     if not path.exists():
@@ -139,6 +145,30 @@ def _fit(config: ComparisonConfig, zoos: Zoos, fold: Fold, name: str, seed: int,
         write_bytes(path, json.dumps(found).encode())
     kept: Predictions = json.loads(path.read_text())
     return kept
+
+
+def _parts(config: ComparisonConfig, zoos: Zoos, fold: Fold) -> dict[str, list[ZooEntry]]:
+    """The splits of all domains that a fold trains on."""
+    return {split: [entry for domain in fold.train for entry in zoos[domain][split]] for split in config.sne.splits}
+
+
+def _check(config: ComparisonConfig, zoos: Zoos, folds: Sequence[Fold]) -> None:
+    """Refuse before the fits what would end them, and a run that is trained on and tested on."""
+    if not folds:
+        raise UserError(f"no networks of the families {config.families}", fix="name families that the zoos hold")
+    for fold in folds:
+        for split in ("train", "validation"):
+            runs = {entry.run for entry in _parts(config, zoos, fold)[split]}
+            if len(runs) < 2:
+                told = f"the task {config.folds!r}, {fold.name}: {len(runs)} runs to be its {split} runs"
+                raise UserError(f"{told}, at least 2 are needed", fix="add zoos of other data sets or families")
+    for domain, splits in zoos.items():
+        if len({entry.run for entry in splits["test"]}) < 2:
+            raise UserError(f"{domain}: fewer than 2 runs in its test split", fix="add runs")
+    everything = {
+        split: [entry.run for splits in zoos.values() for entry in splits[split]] for split in config.sne.splits
+    }
+    check_disjoint_runs(everything)
 
 
 def _slug(name: str) -> str:
@@ -194,7 +224,7 @@ def _cell(found: Sequence[Any], targets: Any, counts: Any) -> tuple[Resampled, d
     told = {
         "kendall_tau": asdict(tau.interval()),
         "seeds": [float(seed.values[0]) for seed in seeds],
-        "mae": float(np.mean([mae(part, targets) for part in found])),
+        "mae": float(np.mean([mae(np.clip(part, 0, 1), targets) for part in found])),
     }
     return tau, told
 

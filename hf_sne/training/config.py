@@ -75,10 +75,19 @@ class TrainingConfig:
             raise TrainingConfigError(f"{path}: {error}", fix="name a YAML file, see recipes/ for examples") from error
         if not isinstance(content, Mapping):
             raise TrainingConfigError(f"{path}: not a YAML mapping", fix="see recipes/ for examples")
+        return cls.from_mapping(content, str(path))
+
+    @classmethod
+    def from_mapping(cls, content: Mapping[str, Any], source: str) -> "TrainingConfig":
+        """Check fields; ``source`` is named in the error.
+
+        Raises:
+            TrainingConfigError: as :meth:`from_yaml`.
+        """
         faults = _faults(cls, content)
         if faults:
             raise TrainingConfigError(
-                f"{path}: " + "; ".join(faults),
+                f"{source}: " + "; ".join(faults),
                 fix="change these fields; YAML takes 1e-3 for a text and 1.0e-3 for a number",
             )
         return cls(**content)

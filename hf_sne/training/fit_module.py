@@ -1,4 +1,4 @@
-"""Training of neural baselines: as the encoder is trained, but small enough for one process and to be tried twice."""
+"""Training of neural baselines in one process: learning rate and epoch are chosen by tau on validation runs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from transformers import get_cosine_schedule_with_warmup
 
+from hf_sne.errors import UserError
 from hf_sne.evaluation.metrics import kendall_tau
 from hf_sne.models.sne.modeling_sne import accuracy_loss
 
@@ -36,6 +37,9 @@ def fit_module(
         epochs: Passes over the training networks.
         batch_size: Networks in a step.
         seed: Of the initialisation and the order.
+
+    Raises:
+        UserError: every training diverged.
     """
     targets = np.asarray(validation[1])
     best, best_tau = nn.Module(), -np.inf
@@ -43,9 +47,13 @@ def fit_module(
         torch.manual_seed(seed)
         module = build()
         for _ in _passes(module, *train, rate, epochs, batch_size, seed):
-            tau = kendall_tau(predict_module(module, validation[0], len(targets), batch_size), targets)
-            if tau > best_tau:
+            predicted = predict_module(module, validation[0], len(targets), batch_size)
+            if not np.isfinite(predicted).all():
+                break
+            if (tau := kendall_tau(predicted, targets)) > best_tau:
                 best, best_tau = deepcopy(module), tau
+    if best_tau == -np.inf:
+        raise UserError(f"the training diverged at every learning rate of {LEARNING_RATES}", fix="look at the networks")
     return best
 
 

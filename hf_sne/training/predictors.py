@@ -44,7 +44,7 @@ class Predictor(Protocol):
         """
 
     def predict(self, entries: Entries) -> Floats:
-        """Accuracies [n].
+        """Accuracies [n], not bound to [0, 1].
 
         Raises:
             OtherArchitectureError: the networks are of another architecture than those it was fitted on.
@@ -63,7 +63,9 @@ class SnePredictor:
     config: TrainingConfig
 
     def fit(self, train_entries: Entries, validation: Entries, seed: int, work: Path) -> None:
-        """Train; the epoch with the best validation tau counts."""
+        """Train; without patience nothing is chosen on the validation runs, and they are trained on too."""
+        if not self.config.patience:
+            train_entries = [*train_entries, *validation]
         self._maker = ExampleMaker(SneProcessor.from_config(SneConfig(**self.config.model)))
         examples = {
             name: [self._maker.make(entry) for entry in entries]
@@ -98,7 +100,7 @@ class VectorPredictor:
                 f"networks of {features.shape[1]} features, it was fitted on {width}",
                 fix="compare predictors that read any architecture",
             )
-        return self._regressor.predict(features)
+        return self._regressor.rank(features)
 
 
 @dataclass
@@ -133,7 +135,6 @@ def _of_networks(features: Callable[[Any], Floats]) -> Callable[[Entries], Float
 
 
 def _flat(entries: Entries) -> Floats:
-    fixed_layout_features(_networks(entries))  # refuses another architecture by name
     return flat_weights(_networks(entries)).double().numpy()
 
 
@@ -183,6 +184,7 @@ PREDICTORS: Mapping[str, Callable[[TrainingConfig], Predictor]] = {
     "deep_sets": lambda _: ModulePredictor(lambda _: DeepSets(), _encode_chunks),
     "nfn_np": lambda _: _neural_functional("NP"),
     "nfn_hnp": lambda _: _neural_functional("HNP"),
+    # Of the norm alone: its slope, the sign of it too, is fitted.
     "log_norm": lambda _: VectorPredictor(_of_networks(mean_log_norms), "linear"),
     "size_only": lambda _: VectorPredictor(_of_networks(size_only_features), "boosting"),
     "hyperparameters_only": lambda _: VectorPredictor(hyper_parameters, "boosting"),

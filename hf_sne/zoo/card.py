@@ -53,6 +53,7 @@ def write_card(folder: Path, repo: str = "") -> None:
     )
     if not _is_kept(folder, manifest, DatasetCard(content)):
         write_bytes(folder / CARD, content.encode())
+        manifest = replace(manifest, card=FileRecord.of(folder / CARD).sha256)
     known = {CARD: FileRecord.of(folder / CARD)} | ({PICTURE: FileRecord.of(folder / PICTURE)} if picture else {})
     replace(manifest, files={**manifest.files, **known}).write(folder)
 
@@ -61,8 +62,8 @@ def _is_kept(folder: Path, manifest: Manifest, card: Any) -> bool:
     """Whether there is a card that a person edited, by which ``load_dataset`` still knows the configs of ``card``."""
     from huggingface_hub import DatasetCard
 
-    path, written = folder / CARD, manifest.files.get(CARD)
-    if written is None or not path.is_file() or FileRecord.of(path) == written:
+    path = folder / CARD
+    if not manifest.card or not path.is_file() or FileRecord.of(path).sha256 == manifest.card:
         return False
     try:
         found = DatasetCard.load(path, ignore_metadata_errors=True).data.to_dict()

@@ -45,6 +45,7 @@ class Manifest:
         files: Path in the folder -> its record.
         made_with: Version of hf_sne.
         format: Version of the folder's format.
+        card: SHA-256 of the card as it was last written from the zoo, by which an edited one is known.
     """
 
     source: dict[str, Any]
@@ -52,6 +53,7 @@ class Manifest:
     files: dict[str, FileRecord] = field(default_factory=dict)
     made_with: str = __version__
     format: int = FORMAT
+    card: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":

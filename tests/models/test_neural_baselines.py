@@ -7,6 +7,7 @@ from drawn_networks import Layer, draw_network
 from hf_sne.errors import UserError
 from hf_sne.models.baselines.deep_sets import DeepSets
 from hf_sne.models.baselines.neural_functional import NeuralFunctional, flat_weights
+from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
 from hf_sne.models.sne import SneProcessor
 from hf_sne.weights import open_checkpoint
 
@@ -65,6 +66,8 @@ def test_nfn_refuses_what_it_cannot_read():
         NeuralFunctional([[*draw_network(0)[:1], Layer("norm", torch.ones(8), torch.ones(8))]], "NP")
     with pytest.raises(UserError, match=r"layer 0 is of the role 'linear' without bias"):
         NeuralFunctional([[Layer("linear", torch.ones(3, 4))]], "HNP")
+    with pytest.raises(OtherArchitectureError, match="network 1 has the layout"):
+        flat_weights([layers(mlp()), layers(mlp(hidden=40))])
     module = NeuralFunctional([layers(mlp(seed)) for seed in range(2)], "NP")
     with pytest.raises(UserError, match=r"networks of 363 parameters, it was built for 57"):
         module(flat_weights([layers(mlp(hidden=40))]))

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from random_zoos import random_rows, write_whole
 
@@ -11,6 +12,7 @@ from hf_sne.errors import UserError
 from hf_sne.evaluation.metrics import kendall_tau
 from hf_sne.models.baselines import tuned_regressor
 from hf_sne.training.comparison import ComparisonConfig, load_domains, run_comparison
+from hf_sne.training.fit_module import fit_module
 from hf_sne.training.predictors import PREDICTORS, hyper_parameters
 
 SETTINGS = {
@@ -128,6 +130,45 @@ def test_a_wrong_configuration_is_refused_by_file_and_field(tmp_path, changes, m
     with pytest.raises(UserError, match=message) as error:
         ComparisonConfig.from_yaml(path)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"zoos": ["one"], "folds": "without_data"}, "0 runs to be its train runs"),
+        ({"families": ["wide"], "folds": "without_family"}, "0 runs to be its train runs"),
+        ({"families": ["cnn"]}, "no networks of the families"),
+    ],
+)
+def test_a_task_that_cannot_be_is_refused_before_any_fit(root, tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        run_comparison(ComparisonConfig(**SETTINGS | changes), root, tmp_path, lambda *_: None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_predictors_are_trained_on_other_data_and_families(root, tmp_path):
+    changes = {"folds": "without_both", "predictors": ["size_only", "log_norm", "deep_sets"], "seeds": [0]}
+    results = run_comparison(ComparisonConfig(**SETTINGS | changes), root, tmp_path, lambda *_: None)
+    assert len(results["cells"]) == 4
+    assert list(results["averages"]) == ["other domains"]
+    for row in results["cells"].values():
+        assert all("kendall_tau" in row[name] for name in changes["predictors"])
+
+
+def test_a_training_that_diverges_is_told():
+    def encode(places):
+        return {"rows": torch.full((len(places), 1), float("nan"))}
+
+    class Broken(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.line = torch.nn.Linear(1, 1)
+
+        def forward(self, rows):
+            return self.line(rows).squeeze(1)
+
+    with pytest.raises(UserError, match="diverged"):
+        fit_module(Broken, (encode, [0.1, 0.9]), (encode, [0.2, 0.8]), epochs=1, batch_size=2, seed=0)
 
 
 def test_every_predictor_is_of_the_interface():

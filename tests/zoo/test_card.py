@@ -200,14 +200,16 @@ def test_what_a_source_says_cannot_break_the_card(tmp_path):
     folder = tmp_path / "wild\n# zoo"
     folder.mkdir()
     save_file(cnn().state_dict(), folder / "a.safetensors")
-    table = 'id,test_accuracy,optimizer,data,activation\na,0.5,"adam\n# broken","x`\n---\n","<img src=x> | [a](b)"\n'
+    table = (
+        'id,test_accuracy,optimizer,data,activation\na,0.5,"adam\n# broken","x`\n---\n","\\\\<img src=x> | [a](b)"\n'
+    )
     (folder / "labels.csv").write_text(table)
     write_whole(tmp_path / "zoo", read_rows(folder), {"train": 1.0}, converted_from=folder.name)
     card = (tmp_path / "zoo" / CARD).read_text()
     check_form(card)
     assert not re.search(r"^# (broken|zoo)", card.replace("# zoo\n", "", 1), flags=re.MULTILINE)
     assert "- optimizer: adam\\n# broken\n" in card
-    assert r"- activation: \<img src=x\> \| \[a\](b)" in card
+    assert r"- activation: \\\<img src=x\> \| \[a\](b)" in card
     assert r"`x'\n---\n`" in card
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hf_sne.models.baselines.tensor_statistics import Network, OtherArchitectureError
+from hf_sne.models.baselines.weight_statistics import check_one_architecture
 from hf_sne.optional import require
 
 # Of the equivariant layers, and of the perceptron that reads what is pooled.
@@ -16,7 +17,11 @@ _HIDDEN = 1000
 
 
 def flat_weights(networks: Sequence[Network]) -> Tensor:
-    """[n, parameters] of networks of one architecture: weight and bias of each layer, end to end."""
+    """[n, parameters] of networks of one architecture: weight and bias of each layer, end to end.
+
+    Raises ``OtherArchitectureError`` when two networks differ in the roles or shapes of their layers.
+    """
+    check_one_architecture(networks)
     pairs = [[tensor for layer in network for tensor in (layer.weight, layer.bias)] for network in networks]
     return torch.stack([torch.cat([t.flatten().float() for t in row if t is not None]) for row in pairs])
 

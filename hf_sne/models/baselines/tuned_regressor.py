@@ -80,9 +80,13 @@ class TunedRegressor:
 
     def predict(self, features: Features) -> NDArray[np.float64]:
         """Predict accuracies [n], in [0, 1], of features [n, f]."""
+        return self.rank(features).clip(0.0, 1.0)
+
+    def rank(self, features: Features) -> NDArray[np.float64]:
+        """What :meth:`predict` clips, [n]: networks beyond the ends of the scale are still told apart."""
         with _one_thread():
             predictions: NDArray[np.float64] = self.search.predict(features)
-        return predictions.clip(0.0, 1.0)
+        return predictions
 
 
 def _one_thread() -> AbstractContextManager[object]:

@@ -30,6 +30,12 @@ def fixed_layout_features(networks: Sequence[Network]) -> Features:
     on an empty tensor, a NaN or an infinity.
     """
     parts = all_parts(networks)
+    check_one_architecture(networks)
+    return tensor_statistics(parts).reshape(len(networks), -1)
+
+
+def check_one_architecture(networks: Sequence[Network]) -> None:
+    """Raise ``OtherArchitectureError`` when two networks differ in the roles or shapes of their layers."""
     expected = _layout(networks[0])
     for index, network in enumerate(networks):
         if _layout(network) != expected:
@@ -37,7 +43,6 @@ def fixed_layout_features(networks: Sequence[Network]) -> Features:
                 f"network {index} has the layout {_layout(network)}, network 0 has {expected}",
                 fix="use pooled_features for networks of different architectures",
             )
-    return tensor_statistics(parts).reshape(len(networks), -1)
 
 
 def pooled_features(networks: Sequence[Network]) -> Features:
