@@ -200,9 +200,8 @@ def test_what_a_source_says_cannot_break_the_card(tmp_path):
     folder = tmp_path / "wild\n# zoo"
     folder.mkdir()
     save_file(cnn().state_dict(), folder / "a.safetensors")
-    table = (
-        'id,test_accuracy,optimizer,data,activation\na,0.5,"adam\n# broken","x`\n---\n","\\\\<img src=x> | [a](b)"\n'
-    )
+    row = 'a,0.5,"adam\n# broken","x`\n---\n","\\<img src=x> | [a](b)"'
+    table = f"id,test_accuracy,optimizer,data,activation\n{row}\n"
     (folder / "labels.csv").write_text(table)
     write_whole(tmp_path / "zoo", read_rows(folder), {"train": 1.0}, converted_from=folder.name)
     card = (tmp_path / "zoo" / CARD).read_text()
