@@ -83,7 +83,14 @@ def make_with_kills(folder, plan, kills):
 def test_control_c_says_how_to_go_on_and_leaves_no_traceback(seconds, tmp_path):
     command = [*CLI, str(write_plan(tmp_path / "plan.yaml")), "--output", str(tmp_path / "zoo"), "--workers", "2"]
     with psutil.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # What runs the tests in the background may be deaf to Ctrl-C, and its children with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         wait_for((tmp_path / "zoo" / "work" / "units.json").exists)
         time.sleep(seconds)
