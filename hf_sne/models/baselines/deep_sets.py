@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from hf_sne.models.sne.modeling_sne import StructureIndex
 from hf_sne.models.sne.set_layers import Mlp, Sets
 from hf_sne.models.sne.standards import NUM_TENSOR_FEATURES
 
@@ -26,26 +27,13 @@ class DeepSets(nn.Module):
         self.rho = Mlp(hidden_size, hidden_size, 1)
 
     def forward(
-        self,
-        chunk_values: Tensor,
-        chunk_neurons: Tensor,
-        neurons_per_tensor: Tensor,
-        tensors_per_layer: Tensor,
-        layers_per_network: Tensor,
-        tensor_features: Tensor,
-        layer_levels: Tensor,
-        **_: Tensor,
+        self, chunk_values: Tensor, chunk_neurons: Tensor, tensor_features: Tensor, layer_levels: Tensor, **rest: Tensor
     ) -> Tensor:
         """Logits [b] of a batch that :class:`~hf_sne.models.sne.SneProcessor` makes without a neuron level."""
-        tensors = _owners(neurons_per_tensor)[chunk_neurons]
-        layers = _owners(tensors_per_layer)[tensors]
-        networks = _owners(layers_per_network)[layers]
+        index = StructureIndex.of(rest)
+        tensors = index.tensors.index[chunk_neurons]
+        layers = index.layers.index[tensors]
+        networks = Sets(index.networks.index[layers], index.networks.count)
         told = [chunk_values, tensor_features[tensors], layer_levels[layers].float().log1p()]
-        sets = Sets(networks, len(layers_per_network))
         codes: Tensor = self.phi(torch.cat(told, 1))
-        return self.rho(sets.mean(codes)).squeeze(1)  # type: ignore[no-any-return]
-
-
-def _owners(counts: Tensor) -> Tensor:
-    """Which of the sets each member belongs to, sets being runs of ``counts`` members."""
-    return torch.repeat_interleave(counts)
+        return self.rho(networks.mean(codes)).squeeze(1)  # type: ignore[no-any-return]
