@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,10 +11,16 @@ from torch import Tensor
 from transformers import BatchFeature
 
 from hf_sne.models.sne import SneProcessor
+from hf_sne.models.sne.layer_statistics import layer_statistics
 from hf_sne.models.sne.processing_sne import GatherPlan
 from hf_sne.models.sne.standards import measure, tensor_features
-from hf_sne.weights.symmetry import HiddenUnits, draw_permutations, hidden_units, permute
+from hf_sne.models.sne.thinning import dense_layers
+from hf_sne.weights import Layer
+from hf_sne.weights.symmetry import HiddenUnits, draw_permutations, hidden_units, permute, permute_one_side
 from hf_sne.zoo.entries import ZooEntry
+
+# Networks whose statistics are taken together.
+_AT_ONCE = 64
 
 Change = Callable[[Mapping[str, Tensor], Sequence[HiddenUnits], Sequence[Tensor]], dict[str, Tensor]]
 
@@ -30,12 +36,32 @@ class Layout:
 
 @dataclass(frozen=True)
 class Example:
-    """One network: ``flat`` [1 + parameters], a zero for padding and the standardised weights; features [t, 8]."""
+    """One network ready for training.
+
+    Args:
+        entry: Where it comes from.
+        flat: A zero for padding and the standardised weights, [1 + parameters].
+        features: Of its tensors, [t, 8].
+        statistics: Of its layers, [l, f]; no permutation of hidden units changes them.
+        shuffled: The same after hidden units were shuffled on one side; empty where that is not trained on.
+        layout: What it shares with networks of its shapes.
+    """
 
     entry: ZooEntry
     flat: Tensor
     features: Tensor
+    statistics: Tensor
+    shuffled: Tensor
     layout: Layout
+
+
+class _Moved(NamedTuple):
+    """A layer with its units moved."""
+
+    role: str
+    weight: Tensor | None
+    bias: Tensor | None
+    source: int | None
 
 
 def accuracies(examples: Sequence[Example]) -> NDArray[np.float64]:
@@ -44,26 +70,62 @@ def accuracies(examples: Sequence[Example]) -> NDArray[np.float64]:
 
 
 class ExampleMaker:
-    """Makes examples of zoo entries, and shares a layout among all entries that have it."""
+    """Makes examples of zoo entries, and shares a layout among all entries that have it.
 
-    def __init__(self, processor: SneProcessor) -> None:
+    Args:
+        processor: Of the model that is trained.
+        shuffles: Whether the examples are also trained on with hidden units shuffled on one side.
+    """
+
+    def __init__(self, processor: SneProcessor, *, shuffles: bool = False) -> None:
         self.processor = processor
+        self.shuffles = shuffles
         self._layouts: dict[tuple[Any, ...], Layout] = {}
 
-    def make(self, entry: ZooEntry) -> Example:
-        """The example of one network."""
+    def make(self, entries: Sequence[ZooEntry]) -> list[Example]:
+        """Their examples, in their order; statistics are taken of all networks of a layout at once."""
+        layouts = [self._layout(entry) for entry in entries]
+        by_layout: dict[int, list[int]] = {}
+        for place, layout in enumerate(layouts):
+            by_layout.setdefault(id(layout), []).append(place)
+        examples: dict[int, Example] = {}
+        for places in by_layout.values():
+            for start in range(0, len(places), _AT_ONCE):
+                some = places[start : start + _AT_ONCE]
+                made = self._make([entries[place] for place in some], layouts[some[0]])
+                examples.update(zip(some, made, strict=True))
+        return [examples[place] for place in range(len(entries))]
+
+    def _make(self, entries: Sequence[ZooEntry], layout: Layout) -> list[Example]:
+        whole = [[_moved_layer(layer, {}) for layer in entry.layers] for entry in entries]
+        statistics = self._statistics(whole)
+        shuffled = statistics[:, :0]
+        if self.shuffles:
+            shuffled = self._statistics([_shuffled(entry, layout) for entry in entries])
+        return [
+            Example(entry, *self._standardise(layers, layout), own, twin, layout)
+            for entry, layers, own, twin in zip(entries, whole, statistics, shuffled, strict=True)
+        ]
+
+    def _statistics(self, networks: Sequence[Sequence[_Moved]]) -> Tensor:
+        return layer_statistics(dense_layers(networks), self.processor.statistics)
+
+    def _standardise(self, layers: Sequence[_Moved], layout: Layout) -> tuple[Tensor, Tensor]:
+        """The flat vector, and the features of the tensors."""
+        tensors = [tensor for layer in layers for tensor in (layer.weight, layer.bias) if tensor is not None]
+        values, features = [torch.zeros(1)], []
+        for weights, planned in zip(tensors, layout.plan.tensors, strict=True):
+            standard = measure(weights, planned.matrix, max(1, weights.numel()))
+            features.append(tensor_features(standard, planned))
+            values.append(standard.scale(weights.flatten(), self.processor.standardise))
+        return torch.cat(values), torch.tensor(features)
+
+    def _layout(self, entry: ZooEntry) -> Layout:
         tensors = [tensor for layer in entry.layers for tensor in layer.tensors]
         key = (*((tensor.name, tensor.shape) for tensor in tensors), entry.buffers)
         if key not in self._layouts:
             self._layouts[key] = self._lay_out(entry)
-        layout = self._layouts[key]
-        values, features = [torch.zeros(1)], []
-        for tensor, planned in zip(tensors, layout.plan.tensors, strict=True):
-            weights = tensor.read()
-            standard = measure(weights, planned.matrix, max(1, weights.numel()))
-            features.append(tensor_features(standard, planned))
-            values.append(standard.scale(weights.flatten(), self.processor.standardise))
-        return Example(entry, torch.cat(values), torch.tensor(features), layout)
+        return self._layouts[key]
 
     def _lay_out(self, entry: ZooEntry) -> Layout:
         positions, start = {}, 1
@@ -89,6 +151,22 @@ class ExampleMaker:
         return self.processor.collate([_encode_one(example, generator, max_chunks, change) for example in examples])
 
 
+def _moved_layer(layer: Layer, moved: Mapping[str, Tensor]) -> _Moved:
+    """A layer in memory, with what is in ``moved`` in place of its tensors."""
+    weight, bias = (
+        None if tensor is None else moved.get(tensor.name, tensor.read()) for tensor in (layer.weight, layer.bias)
+    )
+    return _Moved(layer.role, weight, bias, layer.source)
+
+
+def _shuffled(entry: ZooEntry, layout: Layout) -> list[_Moved]:
+    """The network with hidden units shuffled on one side, the same shuffle for all of a layout."""
+    tensors = {tensor.name: tensor.read() for layer in entry.layers for tensor in layer.tensors}
+    orders = draw_permutations(layout.symmetry, torch.Generator().manual_seed(0))
+    moved = permute_one_side(tensors, layout.symmetry, orders)
+    return [_moved_layer(layer, moved) for layer in entry.layers]
+
+
 def _encode_one(example: Example, generator: torch.Generator | None, max_chunks: int, change: Change) -> BatchFeature:
     plan = example.layout.plan
     chunks = {name: plan.structure[name] for name in ("chunk_lengths", "chunk_neurons", "chunk_views")}
@@ -98,7 +176,9 @@ def _encode_one(example: Example, generator: torch.Generator | None, max_chunks:
         if kept is not None:
             gather, chunks = gather[kept], {name: values[kept] for name, values in chunks.items()}
         flat = flat[_moved(example.layout, generator, change)]
-    structure = {**plan.structure, **chunks, "tensor_features": example.features}
+    statistics = example.shuffled if change is permute_one_side else example.statistics
+    told = {"tensor_features": example.features, "layer_statistics": statistics}
+    structure = {**plan.structure, **chunks, **told}
     return BatchFeature({**structure, "chunk_values": flat[gather]})
 
 

@@ -43,7 +43,7 @@ class Experiment:
     @classmethod
     def load(cls, config: TrainingConfig, root: Path) -> "Experiment":
         """Read the zoos of a configuration, folders below ``root`` or Hub ids, and split each by run."""
-        maker = ExampleMaker(SneProcessor.from_config(SneConfig(**config.model)))
+        maker = ExampleMaker(SneProcessor.from_config(SneConfig(**config.model)), shuffles=config.order_weight > 0)
         entries = [
             entry
             for name in [*config.zoos, *config.test_zoos]
@@ -51,8 +51,8 @@ class Experiment:
         ]
         zoos: dict[str, Splits] = {entry.zoo: {split: [] for split in config.splits} for entry in entries}
         for split, members in split_entries(entries, config).items():
-            for entry in members:
-                zoos[entry.zoo][split].append(maker.make(entry))
+            for example in maker.make(members):
+                zoos[example.entry.zoo][split].append(example)
         experiment = cls(config, maker, zoos)
         experiment.check()
         return experiment

@@ -30,7 +30,7 @@ Entries = Sequence[ZooEntry]
 
 _BATCH_SIZE = 32
 _BASELINE_EPOCHS = 30
-_DEEP_SETS = SneProcessor(neuron_level=False, outgoing_view=False)
+_DEEP_SETS = SneProcessor(neuron_level=False, outgoing_view=False, statistics=())
 
 
 class Predictor(Protocol):
@@ -66,16 +66,14 @@ class SnePredictor:
         """Train; without patience nothing is chosen on the validation runs, and they are trained on too."""
         if not self.config.patience:
             train_entries = [*train_entries, *validation]
-        self._maker = ExampleMaker(SneProcessor.from_config(SneConfig(**self.config.model)))
-        examples = {
-            name: [self._maker.make(entry) for entry in entries]
-            for name, entries in (("train", train_entries), ("validation", validation))
-        }
+        processor = SneProcessor.from_config(SneConfig(**self.config.model))
+        self._maker = ExampleMaker(processor, shuffles=self.config.order_weight > 0)
+        examples = {"train": self._maker.make(train_entries), "validation": self._maker.make(validation)}
         self._model = train(replace(self.config, seed=seed), self._maker, examples, work, Accelerator())
 
     def predict(self, entries: Entries) -> Floats:
         """Accuracies [n]."""
-        scores, _ = predict(self._model, self._maker, [self._maker.make(entry) for entry in entries])
+        scores, _ = predict(self._model, self._maker, self._maker.make(entries))
         return scores
 
 
@@ -158,7 +156,7 @@ def _encode_flat(entries: Entries) -> Encode:
 
 def _encode_chunks(entries: Entries) -> Encode:
     maker = ExampleMaker(_DEEP_SETS)
-    examples = [maker.make(entry) for entry in entries]
+    examples = maker.make(entries)
     return lambda places: maker.encode([examples[place] for place in places], None, 0)
 
 

@@ -59,6 +59,8 @@ def train(
     """
     set_seed(config.seed)
     model = SneForPerformancePrediction(SneConfig(**config.model))
+    if model.sne.statistics_encoder is not None:
+        model.sne.statistics_encoder.fit(torch.cat([example.statistics for example in examples["train"]]))
     kind = model.config.loss
     per_process = max(1, config.batch_size // accelerator.num_processes)
     steps = max(1, len(examples["train"]) // (per_process * accelerator.num_processes))
@@ -76,7 +78,7 @@ def train(
         for batch in _batches(examples["train"], per_process, steps, config.seed, progress.epoch, accelerator):
             inputs = _to(_inputs(maker, batch, config), accelerator.device)
             labels, has_symmetry = batch.labels.to(accelerator.device), batch.has_symmetry.to(accelerator.device)
-            loss = training_loss(model(**inputs).logits, labels, has_symmetry, config, kind)
+            loss = training_loss(model(**inputs).member_logits, labels, has_symmetry, config, kind)
             accelerator.backward(loss)
             accelerator.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()

@@ -126,7 +126,7 @@ def small_networks() -> dict[str, Any]:
     ]
     model = SneForPerformancePrediction.from_pretrained(BUILT_IN_ENCODER).eval()
     maker = ExampleMaker(SneProcessor.from_pretrained(BUILT_IN_ENCODER))
-    examples = [maker.make(ZooEntry(str(n), str(n), "", open_checkpoint(s).layers, 0.0)) for n, s in enumerate(states)]
+    examples = maker.make([ZooEntry(str(n), str(n), "", open_checkpoint(s).layers, 0.0) for n, s in enumerate(states)])
     peer = nfn_hnp(states)
     rates = {
         "sne": _rate(lambda: model(**maker.encode(examples, None, 0))),

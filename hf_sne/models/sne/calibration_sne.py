@@ -39,7 +39,7 @@ class Calibration(nn.Module):
 
     def __init__(self, config: SneConfig) -> None:
         super().__init__()
-        size, count = config.hidden_size, config.num_references
+        size, count = config.embedding_size, config.num_references
         self.is_fitted = count > 0
         self.limit = config.in_distribution_percentile
         self.register_buffer("references", torch.zeros(count, size))

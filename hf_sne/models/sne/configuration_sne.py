@@ -1,5 +1,6 @@
 """What an SNE encoder is made of (Andreis et al., NeurIPS 2024, arXiv 2305.16625)."""
 
+from dataclasses import field
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
@@ -7,8 +8,12 @@ from transformers import PreTrainedConfig
 
 SET_TO_SET = ("identity", "mlp", "deepset", "isab", "sab")
 SET_TO_VECTOR = ("mean", "max", "moments", "pma")
+# Of the network alone: moments side by side, not merged to one width.
+NETWORK_TO_VECTOR = (*SET_TO_VECTOR, "stacked")
 POSITIONS = ("none", "added", "projected")
 LOSSES = ("bce", "mse")
+# Groups of layer statistics; what is in each: layer_statistics.py.
+STATISTICS = ("shape", "distribution", "values", "spectrum", "units", "kernel", "coupling")
 
 
 @strict
@@ -29,7 +34,7 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         layer_set_to_set: Phi_3 over the neurons (or chunks) of a tensor.
         layer_set_to_vector: Gamma_b, neurons (or chunks) to layer code.
         network_set_to_set: Phi_4 over the layers.
-        network_set_to_vector: Gamma_g, layers to network code.
+        network_set_to_vector: Gamma_g, layers to network code; ``stacked`` makes it three times as wide.
         num_set_layers: Blocks in each Phi; the paper has 2, SAB(SAB(x)).
         num_heads: Attention heads in sab, isab and pma.
         num_inducing: Inducing points of isab.
@@ -39,7 +44,10 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         type_positions: Sinusoidal encoding of the layer's type.
         separate_bias: Encode a layer's bias as a set of its own and merge the codes (paper); else one common set.
         tensor_features: Give the scale and shape that standardisation takes away back as features.
+        statistics: Groups of layer statistics that stand beside the learned codes, of :data:`STATISTICS`; none (paper).
+        statistics_bins: Pieces in which each statistic is read, between quantiles of the training zoos.
         head_layers: Hidden layers of the prediction head.
+        head_members: Predictors in the head, which share most weights and are averaged; 1 (paper).
         dropout: Dropout in the head and on the neuron codes.
         loss: ``bce`` on the raw accuracy, or ``mse`` on the score.
         predictor_name: What the predictor is called in reports.
@@ -64,7 +72,7 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     layer_set_to_set: str = "deepset"
     layer_set_to_vector: str = "moments"
     network_set_to_set: str = "deepset"
-    network_set_to_vector: str = "moments"
+    network_set_to_vector: str = "stacked"
     num_set_layers: int = 1
     num_heads: int = 4
     num_inducing: int = 8
@@ -73,8 +81,11 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     type_positions: bool = True
     separate_bias: bool = True
     tensor_features: bool = True
-    head_layers: int = 1
-    dropout: float = 0.0
+    statistics: list[str] = field(default_factory=lambda: list(STATISTICS))
+    statistics_bins: int = 16
+    head_layers: int = 2
+    head_members: int = 8
+    dropout: float = 0.1
     loss: str = "bce"
     predictor_name: str = "sne"
     predictor_version: str = "0"
@@ -90,15 +101,19 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
             "network_set_to_set": SET_TO_SET,
             "element_set_to_vector": SET_TO_VECTOR,
             "layer_set_to_vector": SET_TO_VECTOR,
-            "network_set_to_vector": SET_TO_VECTOR,
+            "network_set_to_vector": NETWORK_TO_VECTOR,
             "element_positions": POSITIONS,
             "loss": LOSSES,
         }
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, must be one of {', '.join(choices)}")
-        positive = ("chunk_size", "hidden_size", "element_size", "max_neurons", "max_chunks_per_batch")
-        for name in (*positive, "num_set_layers", "num_heads", "num_inducing"):
+        unknown = [name for name in self.statistics if name not in STATISTICS]
+        if unknown:
+            raise ValueError(f"statistics names {unknown[0]!r}, must be of {', '.join(STATISTICS)}")
+        positive: tuple[str, ...] = ("chunk_size", "hidden_size", "element_size", "max_neurons", "max_chunks_per_batch")
+        positive += ("num_set_layers", "num_heads", "num_inducing", "statistics_bins", "head_members")
+        for name in positive:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
         for name in ("hidden_size", "element_size"):
@@ -107,6 +122,11 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         if self.outgoing_view and not self.neuron_level:
             raise ValueError("outgoing_view is True and neuron_level False: the outgoing view is a part of a neuron")
         super().__post_init__(**kwargs)
+
+    @property
+    def embedding_size(self) -> int:
+        """Width of the network code."""
+        return self.hidden_size * (3 if self.network_set_to_vector == "stacked" else 1)
 
     @classmethod
     def paper(cls, **changes: Any) -> "SneConfig":
@@ -124,6 +144,10 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
             "num_set_layers": 2,
             "tensor_features": False,
             "standardise": False,
+            "statistics": [],
+            "head_layers": 1,
+            "head_members": 1,
+            "dropout": 0.0,
         }
         return cls(**(fields | changes))
 

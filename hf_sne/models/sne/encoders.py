@@ -111,7 +111,7 @@ class LayerEncoder(nn.Module):
 
 
 class NetworkEncoder(nn.Module):
-    """Gamma_g[Phi_4(PE(layer codes))]: [l, h] -> [b, h] (paper, equation 5)."""
+    """Gamma_g[Phi_4(PE(layer codes))]: [l, h] -> [b, embedding_size] (paper, equation 5)."""
 
     def __init__(self, config: SneConfig) -> None:
         super().__init__()

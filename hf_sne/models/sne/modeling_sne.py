@@ -13,7 +13,9 @@ from transformers.modeling_outputs import ModelOutput
 from .calibration_sne import Calibration
 from .configuration_sne import SneConfig
 from .encoders import ChunkEncoder, LayerEncoder, LayerPositions, NetworkEncoder, NeuronEncoder
+from .heads import EnsembleHead, EnsembleLinear
 from .set_layers import SeedAttention, Sets
+from .statistics_encoder import StatisticsEncoder
 
 
 @dataclass
@@ -21,7 +23,7 @@ class SneOutput(ModelOutput):  # type: ignore[misc]
     """What the encoder knows of a batch of b networks with l layers.
 
     Args:
-        network_embedding: [b, hidden_size].
+        network_embedding: [b, embedding_size].
         layer_embeddings: [l, hidden_size], in the order of the batch.
     """
 
@@ -35,13 +37,15 @@ class SnePredictionOutput(ModelOutput):  # type: ignore[misc]
 
     Args:
         loss: Scalar, where labels were given.
-        logits: [b], before the sigmoid.
+        logits: [b], before the sigmoid; of an ensemble those of its mean score.
+        member_logits: [b, head_members].
         scores: [b], predicted accuracy in [0, 1].
-        network_embedding: [b, hidden_size].
+        network_embedding: [b, embedding_size].
     """
 
     loss: Tensor | None = None
     logits: Tensor | None = None
+    member_logits: Tensor | None = None
     scores: Tensor | None = None
     network_embedding: Tensor | None = None
 
@@ -70,6 +74,13 @@ class SnePreTrainedModel(PreTrainedModel):  # type: ignore[misc]
         elif isinstance(module, Calibration):
             for name, buffer in module.named_buffers():
                 init.constant_(buffer, 1.0 if name == "radius" else 0.0)
+        elif isinstance(module, StatisticsEncoder):
+            module.reset_edges()
+            # Hundreds of pieces that are all 0 to 1: a larger start drowns what the chunks say.
+            bound = module.linear.in_features**-0.5
+            init.uniform_(module.linear.weight, -bound, bound)
+        elif isinstance(module, EnsembleLinear):
+            module.reset_members()
         elif isinstance(module, SeedAttention):
             init.normal_(module.seeds, std=0.5)
 
@@ -84,6 +95,7 @@ class SneModel(SnePreTrainedModel):
         self.chunk_encoder = ChunkEncoder(config)
         self.neuron_encoder = NeuronEncoder(config)
         self.layer_encoder = LayerEncoder(config)
+        self.statistics_encoder = StatisticsEncoder(config) if config.statistics else None
         self.network_encoder = NetworkEncoder(config)
         self.post_init()
 
@@ -134,6 +146,8 @@ class SneModel(SnePreTrainedModel):
         features = structure["tensor_features"].to(neurons.dtype)
         layers = self.layer_encoder(neurons, tensors, index.layers, is_bias, features)
         layers = layers + self.layer_positions(structure["layer_levels"], structure["layer_roles"], layers.dtype)
+        if self.statistics_encoder is not None:
+            layers = layers + self.statistics_encoder(structure["layer_statistics"])
         return SneOutput(network_embedding=self.network_encoder(layers, index.networks), layer_embeddings=layers)
 
 
@@ -160,10 +174,11 @@ class StructureIndex:
 
 
 def accuracy_loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
-    """BCE on the raw accuracy, or MSE on the score (paper, section 3.5); logits [b], labels [b] in [0, 1]."""
+    """BCE on the raw accuracy, or MSE on the score (paper, section 3.5); logits [b] or [b, k], labels [b] in [0, 1]."""
+    targets = labels.float().view(-1, *[1] * (logits.ndim - 1)).expand_as(logits)
     if kind == "bce":
-        return nn.functional.binary_cross_entropy_with_logits(logits, labels.float())
-    return nn.functional.mse_loss(logits.sigmoid(), labels.float())
+        return nn.functional.binary_cross_entropy_with_logits(logits, targets)
+    return nn.functional.mse_loss(logits.sigmoid(), targets)
 
 
 class SneForPerformancePrediction(SnePreTrainedModel):
@@ -171,14 +186,8 @@ class SneForPerformancePrediction(SnePreTrainedModel):
 
     def __init__(self, config: SneConfig) -> None:
         super().__init__(config)
-        size = config.hidden_size
         self.sne = SneModel(config)
-        hidden = [
-            layer
-            for _ in range(config.head_layers)
-            for layer in (nn.Dropout(config.dropout), nn.Linear(size, size), nn.GELU())
-        ]
-        self.head = nn.Sequential(*hidden, nn.Linear(size, 1))
+        self.head = EnsembleHead(config)
         self.calibration = Calibration(config)
         self.post_init()
 
@@ -199,10 +208,14 @@ class SneForPerformancePrediction(SnePreTrainedModel):
     def predict(self, encoded: SneOutput, labels: Tensor | None = None) -> SnePredictionOutput:
         """The head alone, on what :meth:`SneModel.forward` or :meth:`SneModel.encode_stream` gave."""
         assert encoded.network_embedding is not None
-        logits = self.head(encoded.network_embedding).squeeze(-1).float()
-        loss = None if labels is None else accuracy_loss(logits, labels, self.config.loss)
+        members = self.head(encoded.network_embedding).float()
+        scores = members.sigmoid().mean(1)
         return SnePredictionOutput(
-            loss=loss, logits=logits, scores=logits.sigmoid(), network_embedding=encoded.network_embedding
+            loss=None if labels is None else accuracy_loss(members, labels, self.config.loss),
+            logits=scores.logit(eps=1e-7),
+            member_logits=members,
+            scores=scores,
+            network_embedding=encoded.network_embedding,
         )
 
 

@@ -10,8 +10,11 @@ from torch import Tensor
 from transformers import BatchFeature, FeatureExtractionMixin
 
 from .chunking import INCOMING, OUTGOING, Tile, chunks_per_row, pad_chunk, tiles
+from .configuration_sne import STATISTICS
+from .layer_statistics import count_statistics, layer_statistics
 from .planning import ROLES, LayerLike, PlannedTensor, Planner
 from .standards import NUM_TENSOR_FEATURES, Standard, measure, read_tile, tensor_features
+from .thinning import dense_layers
 
 # Chunks in a block where the caller has no wish.
 MAX_CHUNKS = 2048
@@ -60,6 +63,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
       ``chunk_neurons`` [n]; ``chunk_views`` [n], 0 a piece of a neuron's incoming weights, 1 of its outgoing ones;
     - ``neurons_per_tensor`` [t]; ``tensor_is_bias`` [t]; ``tensor_features`` [t, 8];
     - ``tensors_per_layer`` [l]; ``layer_roles`` [l]; ``layer_levels`` [l, 2], counted from the front and the back;
+    - ``layer_statistics`` [l, f], see :mod:`.layer_statistics`;
     - ``layers_per_network`` [b].
 
     Args:
@@ -68,6 +72,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         outgoing_view: Also read the columns of the next layer for each neuron.
         max_neurons: Neuron codes of one network; where there are more rows, neighbours in a tensor share a code.
         standardise: Divide each tensor by its root mean square; False: raw weights.
+        statistics: Groups of layer statistics.
     """
 
     model_input_names = ["chunk_values", "chunk_lengths", "chunk_neurons", "chunk_views"]  # noqa: RUF012
@@ -79,6 +84,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         outgoing_view: bool = True,
         max_neurons: int = 65_536,
         standardise: bool = True,
+        statistics: Sequence[str] = STATISTICS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -87,6 +93,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         self.outgoing_view = outgoing_view
         self.max_neurons = max_neurons
         self.standardise = standardise
+        self.statistics = list(statistics)
 
     @classmethod
     def from_config(cls, config: Any) -> "SneProcessor":
@@ -97,6 +104,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             outgoing_view=config.outgoing_view,
             max_neurons=config.max_neurons,
             standardise=config.standardise,
+            statistics=config.statistics,
         )
 
     @property
@@ -149,7 +157,8 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             for tensor, p, standard in zip(tensors, planned, standards, strict=True)
             for block in self._tensor_blocks(tensor, p, standard, max_chunks)
         )
-        return self.structure(layers, planned, features), _joined(blocks, max_chunks)
+        statistics = layer_statistics(dense_layers([layers]), self.statistics)[0]
+        return self.structure(layers, planned, features, statistics), _joined(blocks, max_chunks)
 
     def gather_plan(self, layers: Sequence[LayerLike]) -> GatherPlan:
         """Chunk index vectors instead of weights: how to chunk the flat vector of any network of this layout."""
@@ -161,14 +170,16 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             blocks.append(self._chunk_tile(index, p, Tile(0, p.matrix.out, 0, p.matrix.inputs)))
             start += size
         chunks = {key: torch.cat([block[key] for block in blocks]) for key in blocks[0]}
-        structure = self.structure(layers, planned, torch.zeros(len(planned), NUM_TENSOR_FEATURES))
+        features = torch.zeros(len(planned), NUM_TENSOR_FEATURES)
+        statistics = torch.zeros(len({p.layer for p in planned}), count_statistics(self.statistics))
+        structure = self.structure(layers, planned, features, statistics)
         gather = chunks.pop("chunk_values").int()
         number = torch.cat([torch.full((len(block["chunk_views"]),), n) for n, block in enumerate(blocks)])
         groups = 2 * number + chunks["chunk_views"]
         return GatherPlan(gather, groups, BatchFeature({**structure, **chunks}), tuple(planned))
 
     def structure(
-        self, layers: Sequence[LayerLike], planned: Sequence[PlannedTensor], features: Tensor
+        self, layers: Sequence[LayerLike], planned: Sequence[PlannedTensor], features: Tensor, statistics: Tensor
     ) -> BatchFeature:
         """The parts of the batch that do not depend on the number of chunks."""
         tensors = Counter(p.layer for p in planned)
@@ -182,6 +193,7 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
                 "tensors_per_layer": torch.tensor([tensors[number] for number in used]),
                 "layer_roles": torch.tensor([ROLES.index(layers[number].role) for number in used]),
                 "layer_levels": torch.stack([level, level.flip(0)], 1),
+                "layer_statistics": statistics,
                 "layers_per_network": torch.tensor([len(used)]),
             }
         )

@@ -193,7 +193,10 @@ class SetToSet(nn.Module):
 
 
 class SetToVector(nn.Module):
-    """Gamma: [n, d] -> [count, d]; an empty set gives a finite vector."""
+    """Gamma: [n, d] -> [count, d]; an empty set gives a finite vector.
+
+    ``stacked`` gives mean, deviation and maximum side by side, [count, 3 d]; ``moments`` merges them to [count, d].
+    """
 
     def __init__(self, kind: str, size: int, *, heads: int) -> None:
         super().__init__()
@@ -204,7 +207,7 @@ class SetToVector(nn.Module):
             self.merge = nn.Linear(3 * size, size)
 
     def forward(self, rows: Tensor, sets: Sets) -> Tensor:
-        """[n, d] -> [count, d]."""
+        """[n, d] -> [count, d], or [count, 3 d]."""
         if self.kind == "pma":
             return self.attention(rows, sets).squeeze(1)  # type: ignore[no-any-return]
         if self.kind == "max":
@@ -213,4 +216,5 @@ class SetToVector(nn.Module):
         if self.kind == "mean":
             return mean
         spread = (sets.mean((rows - mean[sets.index]).square()) + 1e-6).sqrt()
-        return self.merge(torch.cat([mean, spread, sets.max(rows)], -1))  # type: ignore[no-any-return]
+        stacked = torch.cat([mean, spread, sets.max(rows)], -1)
+        return stacked if self.kind == "stacked" else self.merge(stacked)
