@@ -147,7 +147,14 @@ class ExampleMaker:
         With a generator the hidden units of each network are moved by ``change`` in a random order, and of each tensor
         view at most about ``max_chunks`` chunks are kept (a large tensor's statistics need no more, and a step's cost
         is bounded).
+
+        Raises:
+            ValueError: units are to be shuffled on one side, and the maker was made without ``shuffles``.
         """
+        if change is permute_one_side and not self.shuffles:
+            raise ValueError(
+                "these examples were made without shuffles: make them with ExampleMaker(..., shuffles=True)"
+            )
         return self.processor.collate([_encode_one(example, generator, max_chunks, change) for example in examples])
 
 
