@@ -10,6 +10,7 @@ from hf_sne.models.sne import SneConfig, SneProcessor
 from hf_sne.models.sne.configuration_sne import STATISTICS
 from hf_sne.models.sne.heads import EnsembleHead
 from hf_sne.models.sne.layer_statistics import GROUPS, DenseLayer, count_statistics, layer_statistics
+from hf_sne.models.sne.set_layers import Sets
 from hf_sne.models.sne.statistics_encoder import StatisticsEncoder
 from hf_sne.models.sne.thinning import MAX_ROW, MAX_UNITS, dense_layers
 from hf_sne.weights.symmetry import draw_permutations, hidden_units, permute, permute_one_side, rescale
@@ -142,9 +143,22 @@ def test_what_lies_beyond_the_training_zoos_counts_as_their_end():
     statistics = torch.rand(100, 14)
     statistics[:, 3] = 0.5
     encoder.fit(statistics)
-    far, end = encoder(torch.full((1, 14), 1e6)), encoder(statistics.amax(0, keepdim=True))
+    one = Sets(torch.zeros(1, dtype=torch.long), 1)
+    far, end = encoder(torch.full((1, 14), 1e6), one), encoder(statistics.amax(0, keepdim=True), one)
     torch.testing.assert_close(far, end)
-    assert encoder(torch.full((1, 14), -1e6)).isfinite().all()
+    assert encoder(torch.full((1, 14), -1e6), one).isfinite().all()
+
+
+def test_training_hides_the_same_statistics_in_all_layers_of_a_network():
+    encoder = StatisticsEncoder(SneConfig(statistics=["values"], statistics_bins=1, statistics_dropout=0.5))
+    encoder.fit(torch.rand(100, 14))
+    told, networks = torch.full((6, 14), 2.0), Sets(torch.tensor([0, 0, 0, 1, 1, 1]), 2)
+    torch.manual_seed(0)
+    code = encoder(told, networks)
+    torch.testing.assert_close(code[:3], code[:1].expand(3, -1))
+    assert (code[0] - code[3]).abs().max() > 0
+    whole = encoder.eval()(told, networks)
+    torch.testing.assert_close(whole, whole[:1].expand(6, -1))
 
 
 def test_a_head_of_one_member_is_a_perceptron():

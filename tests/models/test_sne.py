@@ -39,7 +39,7 @@ def test_networks_of_different_architecture_in_one_batch(config):
     assert len({round(score, 5) for score in output.scores.tolist()}) == 3
     assert output.loss.isfinite()
     encoded = model.sne(**processor(networks))
-    assert encoded.network_embedding.shape == (3, config.hidden_size)
+    assert encoded.network_embedding.shape == (3, config.embedding_size)
     assert encoded.layer_embeddings.shape == (3 + 5 + 1, config.hidden_size)
 
 

@@ -46,6 +46,7 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         tensor_features: Give the scale and shape that standardisation takes away back as features.
         statistics: Groups of layer statistics that stand beside the learned codes, of :data:`STATISTICS`; none (paper).
         statistics_bins: Pieces in which each statistic is read, between quantiles of the training zoos.
+        statistics_dropout: Share of the statistics that a training step hides, of a network's layers all the same ones.
         head_layers: Hidden layers of the prediction head.
         head_members: Predictors in the head, which share most weights and are averaged; 1 (paper).
         dropout: Dropout in the head and on the neuron codes.
@@ -83,6 +84,7 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     tensor_features: bool = True
     statistics: list[str] = field(default_factory=lambda: list(STATISTICS))
     statistics_bins: int = 16
+    statistics_dropout: float = 0.0
     head_layers: int = 2
     head_members: int = 8
     dropout: float = 0.1

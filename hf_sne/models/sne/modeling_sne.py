@@ -147,7 +147,7 @@ class SneModel(SnePreTrainedModel):
         layers = self.layer_encoder(neurons, tensors, index.layers, is_bias, features)
         layers = layers + self.layer_positions(structure["layer_levels"], structure["layer_roles"], layers.dtype)
         if self.statistics_encoder is not None:
-            layers = layers + self.statistics_encoder(structure["layer_statistics"])
+            layers = layers + self.statistics_encoder(structure["layer_statistics"], index.networks)
         return SneOutput(network_embedding=self.network_encoder(layers, index.networks), layer_embeddings=layers)
 
 

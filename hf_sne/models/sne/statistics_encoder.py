@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from .configuration_sne import SneConfig
 from .layer_statistics import count_statistics
+from .set_layers import Sets
 
 
 class StatisticsEncoder(nn.Module):
@@ -22,6 +23,7 @@ class StatisticsEncoder(nn.Module):
         super().__init__()
         count = count_statistics(config.statistics)
         self.register_buffer("edges", torch.zeros(count, config.statistics_bins + 1))
+        self.dropout = config.statistics_dropout
         self.linear = nn.Linear(count * config.statistics_bins, config.hidden_size)
 
     @torch.no_grad()
@@ -35,11 +37,15 @@ class StatisticsEncoder(nn.Module):
         shares = torch.linspace(0, 1, self.edges.shape[1], dtype=torch.float64)
         self.edges.copy_(torch.quantile(statistics.double(), shares, dim=0).T)
 
-    def forward(self, statistics: Tensor) -> Tensor:
-        """[l, f] -> [l, hidden_size]."""
+    def forward(self, statistics: Tensor, networks: Sets) -> Tensor:
+        """[l, f] -> [l, hidden_size]; ``networks`` says each layer's network."""
         low, width = self.edges[:, :-1], self.edges.diff()
         way = (statistics.to(low.dtype).unsqueeze(2) - low) / width.clamp(min=1e-12)
         # Where quantiles coincide there is no way to go.
         way = torch.where(width > 0, way.clamp(0, 1), 0.0)
+        if self.training and self.dropout:
+            # A predictor must not lean on the few statistics that tell most where it was trained: elsewhere others do.
+            kept = torch.rand(networks.count, way.shape[1], 1, device=way.device) >= self.dropout
+            way = way * kept[networks.index] / (1 - self.dropout)
         code: Tensor = self.linear(way.flatten(1).to(self.linear.weight.dtype))
         return code
