@@ -12,9 +12,11 @@ import typer
 from rich.progress import track
 
 from hf_sne.evaluation import coverage, evaluate_predictions
+from hf_sne.models.baselines.power_laws import power_laws
 from hf_sne.pipelines import load_pipeline
 from hf_sne.training.system_info import system_info
 from hf_sne.weights import Layer, open_checkpoint
+from hf_sne.zoo.entries import ReadLayer
 
 
 def mean_log_norm(layers: tuple[Layer, ...]) -> float:
@@ -29,9 +31,29 @@ def log_parameters(layers: tuple[Layer, ...]) -> float:
     return math.log10(sum(tensor.numel for tensor in tensors))
 
 
+def alpha(layers: tuple[Layer, ...]) -> float:
+    """WeightWatcher's mean power-law exponent; lower is said to be better."""
+    return float(_power_laws(layers)[0])
+
+
+def weighted_alpha(layers: tuple[Layer, ...]) -> float:
+    """WeightWatcher's mean exponent weighted by the log of the spectral norm."""
+    return float(_power_laws(layers)[1])
+
+
+def _power_laws(layers: tuple[Layer, ...]) -> np.ndarray:
+    read = [
+        ReadLayer(layer.role, *(None if tensor is None else tensor.read() for tensor in (layer.weight, layer.bias)))
+        for layer in layers
+    ]
+    return power_laws([read])[0]
+
+
 RANKINGS: dict[str, Callable[[tuple[Layer, ...]], float]] = {
     "mean_log_norm": mean_log_norm,
     "log_parameters": log_parameters,
+    "weightwatcher_alpha": alpha,
+    "weightwatcher_weighted_alpha": weighted_alpha,
 }
 
 KINDS = ("sne", *RANKINGS)
@@ -45,7 +67,7 @@ def main(
     by: Annotated[str, typer.Option(help="Column that tells data sets apart; each is ranked by itself.")] = "data",
     group: Annotated[str, typer.Option(help="Column of networks that are not independent (run, owner).")] = "run",
 ) -> None:
-    """Score every network, and compare with parameter count and mean log norm."""
+    """Score every network, and compare with parameter count, mean log norm and WeightWatcher."""
     table = pd.read_csv(labels, dtype={"id": str, "run": str})
     pipe = load_pipeline(model)
     rows: list[dict[str, Any]] = []

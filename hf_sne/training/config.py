@@ -124,5 +124,6 @@ def _faults_between(config: TrainingConfig) -> list[str]:
         faults.append(f"splits are {', '.join(config.splits)}, must be train, validation, calibration and test")
     if abs(sum(config.splits.values()) - 1) > 1e-6:
         faults.append(f"splits add up to {sum(config.splits.values())}, must be 1")
-    faults += [f"model.{name} is no field of SneConfig" for name in config.model if not hasattr(SneConfig, name)]
+    known = {each.name for each in fields(SneConfig)}
+    faults += [f"model.{name} is no field of SneConfig" for name in config.model if name not in known]
     return faults

@@ -14,6 +14,7 @@ from torch import nn
 from hf_sne.models.baselines.deep_sets import DeepSets
 from hf_sne.models.baselines.neural_functional import NeuralFunctional, flat_weights
 from hf_sne.models.baselines.norms import mean_log_norms
+from hf_sne.models.baselines.power_laws import power_laws
 from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
 from hf_sne.models.baselines.tuned_regressor import TunedRegressor
 from hf_sne.models.baselines.weight_statistics import fixed_layout_features, pooled_features, size_only_features
@@ -184,6 +185,8 @@ PREDICTORS: Mapping[str, Callable[[TrainingConfig], Predictor]] = {
     "nfn_hnp": lambda _: _neural_functional("HNP"),
     # Of the norm alone: its slope, the sign of it too, is fitted.
     "log_norm": lambda _: VectorPredictor(_of_networks(mean_log_norms), "linear"),
+    "alpha": lambda _: VectorPredictor(lambda entries: power_laws(_networks(entries))[:, :1], "linear"),
+    "weighted_alpha": lambda _: VectorPredictor(lambda entries: power_laws(_networks(entries))[:, 1:], "linear"),
     "size_only": lambda _: VectorPredictor(_of_networks(size_only_features), "boosting"),
     "hyperparameters_only": lambda _: VectorPredictor(hyper_parameters, "boosting"),
 }

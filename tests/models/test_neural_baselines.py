@@ -3,10 +3,12 @@
 import pytest
 import torch
 from drawn_networks import Layer, draw_network
+from torch import nn
 
 from hf_sne.errors import UserError
 from hf_sne.models.baselines.deep_sets import DeepSets
 from hf_sne.models.baselines.neural_functional import NeuralFunctional, flat_weights
+from hf_sne.models.baselines.power_laws import power_laws
 from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
 from hf_sne.models.sne import SneProcessor
 from hf_sne.weights import open_checkpoint
@@ -71,3 +73,18 @@ def test_nfn_refuses_what_it_cannot_read():
     module = NeuralFunctional([layers(mlp(seed)) for seed in range(2)], "NP")
     with pytest.raises(UserError, match=r"networks of 363 parameters, it was built for 57"):
         module(flat_weights([layers(mlp(hidden=40))]))
+
+
+def test_power_laws_are_those_that_weightwatcher_fits():
+    weightwatcher = pytest.importorskip("weightwatcher")
+    network = nn.Sequential(nn.Linear(60, 40), nn.ReLU(), nn.Linear(40, 30))
+    layers = [Layer("linear", layer.weight, layer.bias) for layer in network[::2]]
+    details = weightwatcher.WeightWatcher(model=network).analyze()
+    expected = [details["alpha"].mean(), details["alpha_weighted"].mean()]
+    assert power_laws([layers])[0].tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_network_that_weightwatcher_cannot_fit_has_no_alpha():
+    pytest.importorskip("weightwatcher")
+    layers = [Layer("linear", torch.randn(3, 5), None), Layer("norm", torch.ones(3), torch.zeros(3))]
+    assert power_laws([layers]).tolist() == [[0.0, 0.0]]
