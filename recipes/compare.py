@@ -13,6 +13,7 @@ from transformers.utils.logging import disable_progress_bar
 from hf_sne.errors import UserError
 from hf_sne.escape import markdown, visible
 from hf_sne.training.comparison import ComparisonConfig, run_comparison
+from hf_sne.zoo.atomic import write_bytes
 
 
 def main(
@@ -38,7 +39,7 @@ def main(
     except UserError as error:
         console.print(visible(str(error)), style="red", markup=False)
         raise typer.Exit(2) from error
-    (output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    write_bytes(output / "results.json", json.dumps(results, indent=1).encode() + b"\n")
     for line in table(results):
         print(line)
 

@@ -31,6 +31,9 @@ def score_command(
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Also read torch pickles (.pt, .pth, .bin, .ckpt), confined.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Tell what training each layer adds to the score; four scores a layer.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Full results as JSON, in the order given.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One CSV row a checkpoint, in the order given.")] = False,
 ) -> None:
@@ -40,10 +43,12 @@ def score_command(
     """
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other")
+    if explain and as_csv:
+        raise typer.BadParameter("--explain and --csv exclude each other: explanations are in tables and in --json")
     if model_revision and not model:
         raise typer.BadParameter("--model-revision needs --model")
     pipe = load_encoder(model, model_revision, device)
-    results = _score(pipe, _expanded(sources, allow_pickle), revision, allow_pickle)
+    results = _score(pipe, _expanded(sources, allow_pickle), revision, allow_pickle, explain)
     from hf_sne.pipelines.report import to_csv, to_rows
 
     rows = to_rows(results)
@@ -53,6 +58,7 @@ def score_command(
         typer.echo(to_csv(rows), nl=False)
     else:
         _print_tables(rows)
+        _print_explanations(results)
     if any(row["error"] is not None for row in rows):
         raise typer.Exit(REFUSED)
 
@@ -65,12 +71,12 @@ def _expanded(sources: Sequence[str], allow_pickle: bool) -> list[str]:
 
 
 def _score(
-    pipe: "WeightPerformancePipeline", sources: Sequence[str], revision: str | None, allow_pickle: bool
+    pipe: "WeightPerformancePipeline", sources: Sequence[str], revision: str | None, allow_pickle: bool, explain: bool
 ) -> list[Any]:
     """One result or refusal a source, in order; a progress bar where standard error is a terminal."""
     console = notes_console()
     scored = track(
-        pipe.iterate(sources, revision=revision, allow_pickle=allow_pickle),
+        pipe.iterate(sources, revision=revision, allow_pickle=allow_pickle, explain=explain),
         "Scoring",
         total=len(sources),
         console=console,
@@ -78,6 +84,14 @@ def _score(
         disable=not console.is_terminal,
     )
     return list(scored)
+
+
+def _print_explanations(results: Sequence[Any]) -> None:
+    from hf_sne.pipelines.report import explanation_table
+
+    for result in results:
+        if "layers" in result:
+            results_console().print(explanation_table(result))
 
 
 def _print_tables(rows: "Sequence[Row]") -> None:

@@ -12,6 +12,8 @@ from rich.text import Text
 from hf_sne.escape import spreadsheet_cell, visible
 
 Row = dict[str, Any]
+# Cells of the longest bar.
+_BAR = 24
 
 COLUMNS = (
     "source",
@@ -101,6 +103,25 @@ def score_table(rows: Sequence[Row]) -> Table:
             "yes" if row["in_distribution"] else "NO",
             f"{row['fraction_read']:.1%}",
         )
+    return table
+
+
+def explanation_table(result: Mapping[str, Any]) -> Table:
+    """What a scored checkpoint's score rests on, layer by layer, with a bar for each attribution."""
+    layers = result["layers"]
+    largest = max((abs(layer["attribution"]) for layer in layers), default=0.0)
+    title = f"What training each layer adds to the score of {visible(result['checkpoint']['source'])}"
+    table = Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("layer", overflow="fold")
+    table.add_column("role")
+    for heading in ("parameters", "adds"):
+        table.add_column(heading, justify="right")
+    table.add_column("", no_wrap=True)
+    for layer in layers:
+        size = abs(layer["attribution"]) / largest if largest > 0 else 0.0
+        bar = Text("█" * round(_BAR * size), style="green" if layer["attribution"] > 0 else "red")
+        cells = (Text(visible(layer["name"])), layer["role"], f"{layer['parameters']:,}")
+        table.add_row(*cells, f"{layer['attribution']:+.3f}", bar)
     return table
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +13,10 @@ from transformers import Pipeline
 
 from hf_sne.errors import HfSneError, UserError
 from hf_sne.limits import Limits
-from hf_sne.models.sne import NonFiniteElementsError, NothingToEncodeError
+from hf_sne.models.sne import NonFiniteElementsError, NothingToEncodeError, SnePredictionOutput
 from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError
-from hf_sne.weights import Checkpoint, open_checkpoint
+from hf_sne.pipelines.explain import LayerAttribution, UntrainedLayer, layer_attributions
+from hf_sne.weights import Checkpoint, Layer, open_checkpoint
 
 TASK = "weight-performance-prediction"
 BUILT_IN_ENCODER = Path(__file__).parents[1] / "assets" / "sne-cross-arch"
@@ -31,6 +33,7 @@ class PerformancePrediction(TypedDict):
     coverage: dict[str, Any]
     checkpoint: dict[str, Any]
     predictor: dict[str, str]
+    layers: NotRequired[list[LayerAttribution]]
 
 
 class Refusal(TypedDict):
@@ -48,6 +51,9 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
     :class:`PerformancePrediction`. What cannot be scored raises an :class:`hf_sne.errors.HfSneError`, never a number;
     :meth:`iterate` gives it as a :class:`Refusal` and goes on.
 
+    With ``explain=True`` the result also tells, layer by layer, what the score rests on, at the cost of four scores a
+    layer.
+
     ``revision`` given to ``transformers.pipeline`` is that of the predictor; that of a scored repo is ``revision`` of
     the call.
     """
@@ -63,9 +69,11 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         token: str | bool | None = None,
         allow_pickle: bool | None = None,
         limits: Limits | None = None,
+        explain: bool | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         given = {"revision": revision, "token": token, "allow_pickle": allow_pickle, "limits": limits}
-        return {name: value for name, value in given.items() if value is not None}, {}, {}
+        opening = {name: value for name, value in given.items() if value is not None}
+        return opening, {} if explain is None else {"explain": explain}, {}
 
     def __call__(self, inputs: Source | Sequence[Source], **kwargs: Any) -> Any:
         """One prediction for a single input; a list of them for a list, in its order (an empty list gives one)."""
@@ -85,12 +93,12 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         """Open and check the checkpoint; nothing but its header is read yet."""
         return {"checkpoint": open_checkpoint(inputs, **parameters), "limits": parameters.get("limits", Limits())}
 
-    def _forward(self, model_inputs: dict[str, Any]) -> dict[str, Any]:
+    def _forward(self, model_inputs: dict[str, Any], explain: bool = False) -> dict[str, Any]:
         """Stream the chunks through the encoder, so that memory does not grow with the checkpoint."""
         checkpoint: Checkpoint = model_inputs["checkpoint"]
         with checkpoint:
-            structure, blocks = self._stream(checkpoint)
-            output = self.model.predict(self.model.sne.encode_stream(structure, blocks))
+            output = self._predict(checkpoint, checkpoint.layers)
+            layers = list(layer_attributions(checkpoint.layers, partial(self._score, checkpoint))) if explain else None
         assessment = self.model.calibration(output.scores, output.network_embedding)
         return {
             "checkpoint": checkpoint,
@@ -99,12 +107,24 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
             "interval": assessment.interval,
             "percentile": assessment.percentile,
             "in_distribution": assessment.in_distribution,
+            "layers": layers,
         }
 
-    def _stream(self, checkpoint: Checkpoint) -> tuple[dict[str, Tensor], Iterator[dict[str, Tensor]]]:
+    def _predict(self, checkpoint: Checkpoint, layers: Sequence[Layer | UntrainedLayer]) -> SnePredictionOutput:
+        structure, blocks = self._stream(checkpoint, layers)
+        return self.model.predict(self.model.sne.encode_stream(structure, blocks))  # type: ignore[no-any-return]
+
+    def _score(self, checkpoint: Checkpoint, layers: Sequence[Layer | UntrainedLayer]) -> float:
+        scores = self._predict(checkpoint, layers).scores
+        assert scores is not None
+        return float(scores[0])
+
+    def _stream(
+        self, checkpoint: Checkpoint, layers: Sequence[Layer | UntrainedLayer]
+    ) -> tuple[dict[str, Tensor], Iterator[dict[str, Tensor]]]:
         size = self.model.config.max_chunks_per_batch
         try:
-            structure, blocks = self.feature_extractor.stream(checkpoint.layers, max_chunks=size)
+            structure, blocks = self.feature_extractor.stream(layers, max_chunks=size)
         except NonFiniteElementsError as error:
             raise NonFiniteWeightsError(checkpoint.source, found=error, allowed="0 of them") from error
         except NothingToEncodeError as error:
@@ -118,7 +138,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         checkpoint: Checkpoint = model_outputs["checkpoint"]
         low, high = (float(value) for value in model_outputs["interval"][0])
         config = self.model.config
-        return {
+        result: PerformancePrediction = {
             "score": float(model_outputs["scores"][0]),
             "interval": {"low": low, "high": high, "level": config.interval_level},
             "in_distribution": {
@@ -134,6 +154,9 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
             },
             "predictor": {"name": config.predictor_name, "version": config.predictor_version},
         }
+        if model_outputs["layers"] is not None:
+            result["layers"] = model_outputs["layers"]
+        return result
 
 
 def _refusal(source: Source, error: HfSneError) -> Refusal:

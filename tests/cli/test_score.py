@@ -108,3 +108,18 @@ def test_a_relative_name_that_is_a_formula_is_defused_in_csv(
     save_network(Path("=1+1.safetensors"))
     (row,) = csv.DictReader(io.StringIO(run_cli("score", "=1+1.safetensors", "--csv").out))
     assert row["source"] == "'=1+1.safetensors"
+
+
+def test_explain_tells_layer_by_layer_what_a_score_rests_on(run_cli, networks: list[Path]) -> None:
+    outcome = run_cli("score", networks[0], "--explain", "--device", "cpu")
+    assert outcome.code == 0
+    assert "What training each layer adds" in outcome.out
+    outcome = run_cli("score", networks[0], "--explain", "--json", "--device", "cpu")
+    (result,) = json.loads(outcome.out)
+    assert [layer["name"] for layer in result["layers"]] == ["1", "3"]
+
+
+def test_explanations_do_not_go_into_csv(run_cli, networks: list[Path]) -> None:
+    outcome = run_cli("score", networks[0], "--explain", "--csv")
+    assert outcome.code == 2
+    assert "--json" in outcome.err

@@ -1,0 +1,78 @@
+"""What training each layer adds to a score: the attributions, and the untrained layers they are taken against."""
+
+import json
+
+import pytest
+import torch
+from networks import cnn, layers_of, mlp
+
+from hf_sne.pipelines import load_pipeline
+from hf_sne.pipelines.explain import DRAWS, UntrainedTensor, layer_attributions, untrained
+from hf_sne.pipelines.report import explanation_table
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return load_pipeline(device="cpu")
+
+
+def test_an_untrained_tensor_is_the_same_however_it_is_read():
+    tensor = UntrainedTensor((3, 70_000), -0.5, 0.5, seed=7)
+    whole = tensor.elements(0, 210_000)
+    assert whole.shape == (210_000,)
+    assert -0.5 <= float(whole.min()) < -0.49
+    assert 0.49 < float(whole.max()) <= 0.5
+    for start, stop in ((0, 1), (65_535, 65_537), (70_000, 140_000), (209_999, 210_000), (5, 5)):
+        torch.testing.assert_close(tensor.elements(start, stop), whole[start:stop])
+    assert not torch.equal(whole, UntrainedTensor((3, 70_000), -0.5, 0.5, seed=8).elements(0, 210_000))
+
+
+def test_an_untrained_layer_is_as_torch_initialises_it():
+    convolution, norm = layers_of(cnn())[:2]
+    fresh = untrained(convolution, seed=0)
+    bound = (1 * 3 * 3) ** -0.5
+    assert fresh.weight.shape == (6, 1, 3, 3)
+    assert fresh.weight.elements(0, 54).abs().max() <= bound
+    assert fresh.bias.elements(0, 6).abs().max() <= bound
+    assert fresh.source == convolution.source
+    fresh = untrained(norm, seed=0)
+    assert fresh.weight.elements(0, 6).tolist() == [1.0] * 6
+    assert fresh.bias.elements(0, 6).tolist() == [0.0] * 6
+
+
+def test_an_attribution_is_what_the_score_loses_without_the_layer():
+    layers = layers_of(mlp())
+    seen = []
+
+    def score(network):
+        seen.append([type(layer).__name__ for layer in network])
+        return 0.9 - 0.2 * (network[1] is not layers[1]) + 0.1 * (network[2] is not layers[2])
+
+    told = list(layer_attributions(layers, score))
+    assert [round(row["attribution"], 6) for row in told] == [0.0, 0.2, -0.1]
+    assert [row["name"] for row in told] == ["0", "2", "4"]
+    assert [row["parameters"] for row in told] == [20 * 40 + 40, 40 * 12 + 12, 12 * 10 + 10]
+    assert len(seen) == 1 + 3 * DRAWS
+    assert all(names.count("UntrainedLayer") == 1 for names in seen[1:])
+
+
+def test_the_pipeline_explains_when_asked(pipe):
+    plain, explained = pipe(cnn()), pipe(cnn(), explain=True)
+    layers = explained.pop("layers")
+    assert explained == plain
+    assert [row["name"] for row in layers] == ["0", "1", "4", "7", "9"]
+    assert any(row["attribution"] for row in layers)
+    assert pipe(cnn(), explain=True)["layers"] == layers, "the same draws at every call"
+    json.dumps(layers)
+
+
+def test_the_table_shows_a_bar_for_each_layer_and_no_control_characters():
+    names = {"good": 0.2, "bad\x1b[2J": -0.1, "nothing": 0.0}
+    layers = [
+        {"name": name, "role": "linear", "parameters": 1234, "attribution": value} for name, value in names.items()
+    ]
+    table = explanation_table({"checkpoint": {"source": "model\x1b[2J"}, "layers": layers})
+    bars = [cell.plain for cell in table.columns[-1].cells]
+    assert [len(bar) for bar in bars] == [24, 12, 0]
+    assert list(table.columns[3].cells) == ["+0.200", "-0.100", "+0.000"]
+    assert "\x1b" not in table.title.plain + "".join(cell.plain for cell in table.columns[0].cells)
