@@ -1,0 +1,126 @@
+"""Whether layers that raise the score raise the accuracy: python recipes/interventions.py --config YAML --zoos FOLDER.
+
+Each layer of networks that the predictor was not trained on is re-initialised in turn, and the true accuracy measured
+again on test images. What it falls by is compared with what ``hf-sne score --explain`` says of the layer.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from rich.progress import track
+
+from hf_sne.evaluation.bootstrap import bootstrap_interval
+from hf_sne.evaluation.metrics import kendall_tau
+from hf_sne.pipelines import load_pipeline
+from hf_sne.pipelines.explain import DRAWS, UntrainedLayer, untrained
+from hf_sne.training.config import TrainingConfig
+from hf_sne.training.experiment import split_entries
+from hf_sne.training.system_info import system_info
+from hf_sne.zoo.entries import ZooEntry
+from hf_sne.zoo.families import build_network
+from hf_sne.zoo.images import ImageData, load_images
+from hf_sne.zoo.population.train import evaluate
+from hf_sne.zoo.read import read_zoo
+
+
+def main(
+    config: Annotated[Path, typer.Option(help="YAML the predictor was trained with: it tells the test runs.")],
+    zoos: Annotated[Path, typer.Option(help="Folder that holds the zoos which the configuration names.")],
+    zoo: Annotated[str, typer.Option(help="The zoo whose test networks are changed.")],
+    data: Annotated[str, typer.Option(help="The images it was made of: digits, a Hub id, or a local folder.")],
+    output: Annotated[Path, typer.Option(help="Results JSON.")],
+    model: Annotated[str | None, typer.Option(help="Predictor; default: the built-in one.")] = None,
+    most: Annotated[int, typer.Option(min=2, help="Networks.")] = 50,
+    above: Annotated[float, typer.Option(help="Only networks with at least this accuracy.")] = 0.5,
+    images: Annotated[int, typer.Option(min=1, help="Test images.")] = 1000,
+) -> None:
+    """Kendall tau, within each network, between what a layer adds to the score and what it adds to the accuracy."""
+    settings = TrainingConfig.from_yaml(config)
+    entries = [entry for name in settings.zoos for entry in read_zoo(zoos / name, name)]
+    held_out = [entry for entry in split_entries(entries, settings)["test"] if entry.zoo == zoo]
+    chosen = [
+        entry
+        for entry in held_out
+        if entry.test_accuracy >= above and not entry.buffers and entry.labels.get("damage", "none") == "none"
+    ][:most]
+    pipe, pictures = load_pipeline(model, device="cpu"), load_images(data)
+    rows = [
+        {
+            "run": entry.run,
+            "layers": pipe(_state(entry), explain=True)["layers"],
+            "falls": _falls(entry, pictures, images),
+        }
+        for entry in track(chosen, description=zoo)
+    ]
+    result = {"system": system_info(), "zoo": zoo, "above": above, "networks": len(rows), **_measure(rows)}
+    output.write_text(json.dumps(result, indent=1) + "\n")
+    for name, value in result["kendall_tau"].items():
+        print(f"{zoo}, {len(rows)} networks: tau of the layers' true worth with {name} {value['value']:.3f}")
+    print(f"accuracy falls by {result['mean_fall']:.3f}, the score by {result['mean_attribution']:.3f} a layer")
+    print(f"the score falls for {result['positive_attributions']:.0%} of the layers")
+
+
+def _state(entry: ZooEntry) -> dict[str, torch.Tensor]:
+    return {tensor.name: tensor.read() for layer in entry.layers for tensor in layer.tensors}
+
+
+def _falls(entry: ZooEntry, data: ImageData, images: int) -> list[float]:
+    """What the accuracy on the first test images falls by when each layer is re-initialised, mean over the draws."""
+    labels = entry.labels
+    architecture = json.loads(str(labels["architecture"]))
+    module = build_network(str(labels["family"]), architecture, data.shape, data.classes).eval()
+    state = _state(entry)
+    pictures, truth = data.test_images[:images], data.test_labels[:images]
+    _, whole = evaluate(module, state, pictures, truth)
+    falls = []
+    for number, layer in enumerate(entry.layers):
+        accuracies = []
+        for draw in range(DRAWS):
+            fresh = untrained(layer, 1000 * number + 2 * draw)
+            _, accuracy = evaluate(module, state | _tensors(entry, number, fresh), pictures, truth)
+            accuracies.append(accuracy)
+        falls.append(whole - float(np.mean(accuracies)))
+    return falls
+
+
+def _tensors(entry: ZooEntry, number: int, fresh: UntrainedLayer) -> dict[str, torch.Tensor]:
+    layer = entry.layers[number]
+    pairs = ((layer.weight, fresh.weight), (layer.bias, fresh.bias))
+    return {
+        old.name: new.elements(0, old.numel).view(old.shape)
+        for old, new in pairs
+        if old is not None and new is not None
+    }
+
+
+def _measure(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Within each network the tau with the attribution, and with two rules that need no encoder."""
+    rankings: dict[str, list[float]] = {"attribution": [], "depth": [], "parameters": []}
+    for row in rows:
+        told = {
+            "attribution": [layer["attribution"] for layer in row["layers"]],
+            "depth": [float(-place) for place in range(len(row["layers"]))],
+            "parameters": [float(layer["parameters"]) for layer in row["layers"]],
+        }
+        for name, values in told.items():
+            rankings[name].append(kendall_tau(values, row["falls"]))
+    runs = [row["run"] for row in rows]
+    attributions = [layer["attribution"] for row in rows for layer in row["layers"]]
+    return {
+        "kendall_tau": {
+            name: asdict(bootstrap_interval(lambda drawn, _: float(drawn.mean()), taus, taus, runs))
+            for name, taus in rankings.items()
+        },
+        "mean_fall": float(np.mean([fall for row in rows for fall in row["falls"]])),
+        "mean_attribution": float(np.mean(attributions)),
+        "positive_attributions": float(np.mean(np.array(attributions) > 0)),
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)
