@@ -20,6 +20,8 @@ import typer
 from safetensors.torch import save_file
 
 from hf_sne.models.sne import SneForPerformancePrediction, SneProcessor
+from hf_sne.models.sne.layer_statistics import layer_statistics
+from hf_sne.models.sne.thinning import dense_layers
 from hf_sne.pipelines import BUILT_IN_ENCODER
 from hf_sne.training.examples import ExampleMaker
 from hf_sne.training.system_info import system_info
@@ -126,10 +128,13 @@ def small_networks() -> dict[str, Any]:
     ]
     model = SneForPerformancePrediction.from_pretrained(BUILT_IN_ENCODER).eval()
     maker = ExampleMaker(SneProcessor.from_pretrained(BUILT_IN_ENCODER))
-    examples = maker.make([ZooEntry(str(n), str(n), "", open_checkpoint(s).layers, 0.0) for n, s in enumerate(states)])
+    networks = [open_checkpoint(state).layers for state in states]
+    examples = maker.make([ZooEntry(str(n), str(n), "", layers, 0.0) for n, layers in enumerate(networks)])
     peer = nfn_hnp(states)
     rates = {
         "sne": _rate(lambda: model(**maker.encode(examples, None, 0))),
+        # Taken once a network, whatever is done with it afterwards.
+        "sne_statistics": _rate(lambda: layer_statistics(dense_layers(networks), model.config.statistics)),
         "nfn_hnp": _rate(peer),
     }
     print(rates)
