@@ -1,8 +1,6 @@
 """Score a folder of labelled checkpoints: python recipes/evaluate.py --zoo FOLDER --labels FOLDER/labels.csv."""
 
 import json
-import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,49 +10,24 @@ import typer
 from rich.progress import track
 
 from hf_sne.evaluation import coverage, evaluate_predictions
+from hf_sne.models.baselines.norms import mean_log_norms
 from hf_sne.models.baselines.power_laws import power_laws
+from hf_sne.models.baselines.weight_statistics import size_only_features
 from hf_sne.pipelines import load_pipeline
 from hf_sne.training.system_info import system_info
 from hf_sne.weights import Layer, open_checkpoint
-from hf_sne.zoo.entries import ReadLayer
+from hf_sne.zoo.entries import read_layers
+
+RANKINGS = ("mean_log_norm", "log_parameters", "weightwatcher_alpha", "weightwatcher_weighted_alpha")
 
 
-def mean_log_norm(layers: tuple[Layer, ...]) -> float:
-    """Mean log10 Frobenius norm of the weights, the simplest data-free ranking."""
-    norms = [float(layer.weight.read().norm()) for layer in layers if layer.weight and len(layer.weight.shape) > 1]
-    return float(np.mean([math.log10(max(norm, 1e-12)) for norm in norms]))
+def rankings(layers: tuple[Layer, ...]) -> dict[str, float]:
+    """What else ranks a network without data, by name as in ``RANKINGS``."""
+    networks = [read_layers(layers)]
+    alpha, weighted_alpha = power_laws(networks)[0]
+    values = (mean_log_norms(networks)[0, 0], size_only_features(networks)[0, 0], alpha, weighted_alpha)
+    return dict(zip(RANKINGS, map(float, values), strict=True))
 
-
-def log_parameters(layers: tuple[Layer, ...]) -> float:
-    """log10 of the number of parameters."""
-    tensors = (tensor for layer in layers for tensor in layer.tensors)
-    return math.log10(sum(tensor.numel for tensor in tensors))
-
-
-def alpha(layers: tuple[Layer, ...]) -> float:
-    """WeightWatcher's mean power-law exponent; lower is said to be better."""
-    return float(_power_laws(layers)[0])
-
-
-def weighted_alpha(layers: tuple[Layer, ...]) -> float:
-    """WeightWatcher's mean exponent weighted by the log of the spectral norm."""
-    return float(_power_laws(layers)[1])
-
-
-def _power_laws(layers: tuple[Layer, ...]) -> np.ndarray:
-    read = [
-        ReadLayer(layer.role, *(None if tensor is None else tensor.read() for tensor in (layer.weight, layer.bias)))
-        for layer in layers
-    ]
-    return power_laws([read])[0]
-
-
-RANKINGS: dict[str, Callable[[tuple[Layer, ...]], float]] = {
-    "mean_log_norm": mean_log_norm,
-    "log_parameters": log_parameters,
-    "weightwatcher_alpha": alpha,
-    "weightwatcher_weighted_alpha": weighted_alpha,
-}
 
 KINDS = ("sne", *RANKINGS)
 
@@ -77,7 +50,7 @@ def main(
         rows.append({"record": record, "result": result})
         if "score" in result:
             with open_checkpoint(path) as checkpoint:
-                rows[-1] |= {name: ranking(checkpoint.layers) for name, ranking in RANKINGS.items()}
+                rows[-1] |= rankings(checkpoint.layers)
     scored = [row for row in rows if "score" in row["result"]]
     report: dict[str, Any] = {
         "system": system_info(),

@@ -17,7 +17,7 @@ from rich.progress import track
 from hf_sne.evaluation.bootstrap import bootstrap_interval
 from hf_sne.evaluation.metrics import kendall_tau
 from hf_sne.pipelines import load_pipeline
-from hf_sne.pipelines.explain import DRAWS, UntrainedLayer, untrained
+from hf_sne.pipelines.explain import UntrainedLayer, untrained_versions
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.experiment import split_entries
 from hf_sne.training.system_info import system_info
@@ -52,7 +52,7 @@ def main(
     rows = [
         {
             "run": entry.run,
-            "layers": pipe(_state(entry), explain=True)["layers"],
+            "layers": pipe(entry.state(), explain=True)["layers"],
             "falls": _falls(entry, pictures, images),
         }
         for entry in track(chosen, description=zoo)
@@ -65,23 +65,18 @@ def main(
     print(f"the score falls for {result['positive_attributions']:.0%} of the layers")
 
 
-def _state(entry: ZooEntry) -> dict[str, torch.Tensor]:
-    return {tensor.name: tensor.read() for layer in entry.layers for tensor in layer.tensors}
-
-
 def _falls(entry: ZooEntry, data: ImageData, images: int) -> list[float]:
     """What the accuracy on the first test images falls by when each layer is re-initialised, mean over the draws."""
     labels = entry.labels
     architecture = json.loads(str(labels["architecture"]))
     module = build_network(str(labels["family"]), architecture, data.shape, data.classes).eval()
-    state = _state(entry)
+    state = entry.state()
     pictures, truth = data.test_images[:images], data.test_labels[:images]
     _, whole = evaluate(module, state, pictures, truth)
     falls = []
-    for number, layer in enumerate(entry.layers):
+    for number in range(len(entry.layers)):
         accuracies = []
-        for draw in range(DRAWS):
-            fresh = untrained(layer, 1000 * number + 2 * draw)
+        for fresh in untrained_versions(entry.layers, number):
             _, accuracy = evaluate(module, state | _tensors(entry, number, fresh), pictures, truth)
             accuracies.append(accuracy)
         falls.append(whole - float(np.mean(accuracies)))

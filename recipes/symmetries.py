@@ -61,7 +61,7 @@ def main(
     for zoo in zoos:
         chains = [entry for entry in read_zoo(zoo) if entry.test_accuracy >= above and _units(entry)]
         for number, entry in enumerate(track(chains[:most], description=zoo.name)):
-            tensors = {t.name: t.read() for layer in entry.layers for t in layer.tensors}
+            tensors = entry.state()
             score = pipe(tensors)["score"]
             for name, (activation, change) in CHANGES.items():
                 if activation in (None, _activation(entry)):

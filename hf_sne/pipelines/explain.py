@@ -79,15 +79,18 @@ def untrained(layer: Layer, seed: int) -> UntrainedLayer:
     )
 
 
+def untrained_versions(layers: Sequence[Layer], number: int) -> list[UntrainedLayer]:
+    """The ``DRAWS`` untrained versions of one layer, the same at every call."""
+    return [untrained(layers[number], 1000 * number + 2 * draw) for draw in range(DRAWS)]
+
+
 def layer_attributions(
-    layers: Sequence[Layer], score: Callable[[Sequence[Layer | UntrainedLayer]], float]
+    layers: Sequence[Layer], whole: float, score: Callable[[Sequence[Layer | UntrainedLayer]], float]
 ) -> Iterator[LayerAttribution]:
-    """How much each layer adds to the score of a network, ``DRAWS`` scores a layer; see :class:`LayerAttribution`."""
-    whole = score(layers)
+    """How much each layer adds to ``whole``, the score of a network; ``DRAWS`` scores a layer."""
     for number, layer in enumerate(layers):
         without = [
-            score([*layers[:number], untrained(layer, 1000 * number + 2 * draw), *layers[number + 1 :]])
-            for draw in range(DRAWS)
+            score([*layers[:number], fresh, *layers[number + 1 :]]) for fresh in untrained_versions(layers, number)
         ]
         yield {
             "name": layer.name,

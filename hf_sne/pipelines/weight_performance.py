@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -98,7 +97,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         checkpoint: Checkpoint = model_inputs["checkpoint"]
         with checkpoint:
             output = self._predict(checkpoint, checkpoint.layers)
-            layers = list(layer_attributions(checkpoint.layers, partial(self._score, checkpoint))) if explain else None
+            layers = self._explain(checkpoint, output) if explain else None
         assessment = self.model.calibration(output.scores, output.network_embedding)
         return {
             "checkpoint": checkpoint,
@@ -114,10 +113,11 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         structure, blocks = self._stream(checkpoint, layers)
         return self.model.predict(self.model.sne.encode_stream(structure, blocks))  # type: ignore[no-any-return]
 
-    def _score(self, checkpoint: Checkpoint, layers: Sequence[Layer | UntrainedLayer]) -> float:
-        scores = self._predict(checkpoint, layers).scores
-        assert scores is not None
-        return float(scores[0])
+    def _explain(self, checkpoint: Checkpoint, output: SnePredictionOutput) -> list[LayerAttribution]:
+        def score(layers: Sequence[Layer | UntrainedLayer]) -> float:
+            return _only_score(self._predict(checkpoint, layers))
+
+        return list(layer_attributions(checkpoint.layers, _only_score(output), score))
 
     def _stream(
         self, checkpoint: Checkpoint, layers: Sequence[Layer | UntrainedLayer]
@@ -157,6 +157,11 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         if model_outputs["layers"] is not None:
             result["layers"] = model_outputs["layers"]
         return result
+
+
+def _only_score(output: SnePredictionOutput) -> float:
+    assert output.scores is not None
+    return float(output.scores[0])
 
 
 def _refusal(source: Source, error: HfSneError) -> Refusal:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,13 +11,10 @@ from torch import Tensor
 from transformers import BatchFeature
 
 from hf_sne.models.sne import SneProcessor
-from hf_sne.models.sne.layer_statistics import layer_statistics
 from hf_sne.models.sne.processing_sne import GatherPlan
 from hf_sne.models.sne.standards import measure, tensor_features
-from hf_sne.models.sne.thinning import dense_layers
-from hf_sne.weights import Layer
 from hf_sne.weights.symmetry import HiddenUnits, draw_permutations, hidden_units, permute, permute_one_side
-from hf_sne.zoo.entries import ZooEntry
+from hf_sne.zoo.entries import ReadLayer, ZooEntry, read_layers
 
 # Networks whose statistics are taken together.
 _AT_ONCE = 64
@@ -55,15 +52,6 @@ class Example:
     layout: Layout
 
 
-class _Moved(NamedTuple):
-    """A layer with its units moved."""
-
-    role: str
-    weight: Tensor | None
-    bias: Tensor | None
-    source: int | None
-
-
 def accuracies(examples: Sequence[Example]) -> NDArray[np.float64]:
     """Measured test accuracies, [n]."""
     return np.array([example.entry.test_accuracy for example in examples], dtype=np.float64)
@@ -97,20 +85,17 @@ class ExampleMaker:
         return [examples[place] for place in range(len(entries))]
 
     def _make(self, entries: Sequence[ZooEntry], layout: Layout) -> list[Example]:
-        whole = [[_moved_layer(layer, {}) for layer in entry.layers] for entry in entries]
-        statistics = self._statistics(whole)
+        whole = [entry.read() for entry in entries]
+        statistics = self.processor.layer_statistics(whole)
         shuffled = statistics[:, :0]
         if self.shuffles:
-            shuffled = self._statistics([_shuffled(entry, layout) for entry in entries])
+            shuffled = self.processor.layer_statistics([_shuffled(entry, layout) for entry in entries])
         return [
             Example(entry, *self._standardise(layers, layout), own, twin, layout)
             for entry, layers, own, twin in zip(entries, whole, statistics, shuffled, strict=True)
         ]
 
-    def _statistics(self, networks: Sequence[Sequence[_Moved]]) -> Tensor:
-        return layer_statistics(dense_layers(networks), self.processor.statistics)
-
-    def _standardise(self, layers: Sequence[_Moved], layout: Layout) -> tuple[Tensor, Tensor]:
+    def _standardise(self, layers: Sequence[ReadLayer], layout: Layout) -> tuple[Tensor, Tensor]:
         """The flat vector, and the features of the tensors."""
         tensors = [tensor for layer in layers for tensor in (layer.weight, layer.bias) if tensor is not None]
         values, features = [torch.zeros(1)], []
@@ -158,20 +143,10 @@ class ExampleMaker:
         return self.processor.collate([_encode_one(example, generator, max_chunks, change) for example in examples])
 
 
-def _moved_layer(layer: Layer, moved: Mapping[str, Tensor]) -> _Moved:
-    """A layer in memory, with what is in ``moved`` in place of its tensors."""
-    weight, bias = (
-        None if tensor is None else moved.get(tensor.name, tensor.read()) for tensor in (layer.weight, layer.bias)
-    )
-    return _Moved(layer.role, weight, bias, layer.source)
-
-
-def _shuffled(entry: ZooEntry, layout: Layout) -> list[_Moved]:
+def _shuffled(entry: ZooEntry, layout: Layout) -> list[ReadLayer]:
     """The network with hidden units shuffled on one side, the same shuffle for all of a layout."""
-    tensors = {tensor.name: tensor.read() for layer in entry.layers for tensor in layer.tensors}
     orders = draw_permutations(layout.symmetry, torch.Generator().manual_seed(0))
-    moved = permute_one_side(tensors, layout.symmetry, orders)
-    return [_moved_layer(layer, moved) for layer in entry.layers]
+    return read_layers(entry.layers, permute_one_side(entry.state(), layout.symmetry, orders))
 
 
 def _encode_one(example: Example, generator: torch.Generator | None, max_chunks: int, change: Change) -> BatchFeature:

@@ -1,20 +1,33 @@
 """One labelled network of a zoo, as training and evaluation read it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
-from hf_sne.weights import Layer
+from hf_sne.weights import Layer, LazyTensor
 
 
 @dataclass(frozen=True)
 class ReadLayer:
-    """A layer whose tensors are in memory."""
+    """A layer whose tensors are in memory; ``source`` is that of :class:`hf_sne.weights.Layer`."""
 
     role: str
     weight: Tensor | None
     bias: Tensor | None
+    source: int | None = None
+
+
+def read_layers(layers: Sequence[Layer], tensors: Mapping[str, Tensor] | None = None) -> list[ReadLayer]:
+    """Layers with their tensors, read, or by name from ``tensors``."""
+
+    def read(tensor: LazyTensor | None) -> Tensor | None:
+        if tensor is None:
+            return None
+        return tensor.read() if tensors is None else tensors[tensor.name]
+
+    return [ReadLayer(layer.role, read(layer.weight), read(layer.bias), layer.source) for layer in layers]
 
 
 @dataclass(frozen=True)
@@ -41,11 +54,8 @@ class ZooEntry:
 
     def read(self) -> list[ReadLayer]:
         """Its layers with their tensors."""
-        return [
-            ReadLayer(
-                layer.role,
-                None if layer.weight is None else layer.weight.read(),
-                None if layer.bias is None else layer.bias.read(),
-            )
-            for layer in self.layers
-        ]
+        return read_layers(self.layers)
+
+    def state(self) -> dict[str, Tensor]:
+        """Its learned tensors by name, read."""
+        return {tensor.name: tensor.read() for layer in self.layers for tensor in layer.tensors}

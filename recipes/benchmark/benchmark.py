@@ -20,8 +20,6 @@ import typer
 from safetensors.torch import save_file
 
 from hf_sne.models.sne import SneForPerformancePrediction, SneProcessor
-from hf_sne.models.sne.layer_statistics import layer_statistics
-from hf_sne.models.sne.thinning import dense_layers
 from hf_sne.pipelines import BUILT_IN_ENCODER
 from hf_sne.training.examples import ExampleMaker
 from hf_sne.training.system_info import system_info
@@ -134,7 +132,7 @@ def small_networks() -> dict[str, Any]:
     rates = {
         "sne": _rate(lambda: model(**maker.encode(examples, None, 0))),
         # Taken once a network, whatever is done with it afterwards.
-        "sne_statistics": _rate(lambda: layer_statistics(dense_layers(networks), model.config.statistics)),
+        "sne_statistics": _rate(lambda: maker.processor.layer_statistics(networks)),
         "nfn_hnp": _rate(peer),
     }
     print(rates)

@@ -17,7 +17,7 @@ from hf_sne.weights.symmetry import draw_permutations, hidden_units, permute, pe
 
 
 def _statistics(network, groups=STATISTICS):
-    return layer_statistics(dense_layers([layers_of(network)]), groups)[0]
+    return SneProcessor(statistics=groups).layer_statistics([layers_of(network)])[0]
 
 
 def _changed(network, change, arguments):

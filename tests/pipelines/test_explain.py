@@ -48,7 +48,7 @@ def test_an_attribution_is_what_the_score_loses_without_the_layer():
         seen.append([type(layer).__name__ for layer in network])
         return 0.9 - 0.2 * (network[1] is not layers[1]) + 0.1 * (network[2] is not layers[2])
 
-    told = list(layer_attributions(layers, score))
+    told = list(layer_attributions(layers, score(layers), score))
     assert [round(row["attribution"], 6) for row in told] == [0.0, 0.2, -0.1]
     assert [row["name"] for row in told] == ["0", "2", "4"]
     assert [row["parameters"] for row in told] == [20 * 40 + 40, 40 * 12 + 12, 12 * 10 + 10]

@@ -42,17 +42,14 @@ class DenseLayer:
 
 def layer_statistics(layers: Iterable[DenseLayer], groups: Sequence[str]) -> Tensor:
     """[b, layers, statistics]: those of the chosen groups of :data:`GROUPS`, in their order."""
-    rows = [
-        torch.stack([value for name in groups for value in GROUPS[name](layer)], 1)
-        if groups
-        else layer.weight.new_zeros(len(layer.weight), 0)
-        for layer in layers
-    ]
+    rows = [torch.stack([value for name in groups for value in GROUPS[name](layer)], 1) for layer in layers]
     return torch.stack(rows, 1).float()
 
 
 def count_statistics(groups: Sequence[str]) -> int:
     """Statistics of a layer in the chosen groups."""
+    if not groups:
+        return 0
     with torch.device("cpu"):  # also while a model is built without memory for its weights
         unit = torch.ones(1, 1, 1, 1, 1, dtype=torch.float64)
         return layer_statistics([DenseLayer(unit, None, (1, 1, 1), None)], groups).shape[-1]

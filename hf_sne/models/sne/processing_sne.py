@@ -157,8 +157,15 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
             for tensor, p, standard in zip(tensors, planned, standards, strict=True)
             for block in self._tensor_blocks(tensor, p, standard, max_chunks)
         )
-        statistics = layer_statistics(dense_layers([layers]), self.statistics)[0]
+        statistics = self.layer_statistics([layers])[0]
         return self.structure(layers, planned, features, statistics), _joined(blocks, max_chunks)
+
+    def layer_statistics(self, networks: Sequence[Sequence[LayerLike]]) -> Tensor:
+        """Of networks of one layout, [b, l, f]; where none are wanted nothing is read."""
+        if not self.statistics:
+            layers = {p.layer for p in self.planner.plan(networks[0])}
+            return torch.zeros(len(networks), len(layers), 0)
+        return layer_statistics(dense_layers(networks), self.statistics)
 
     def gather_plan(self, layers: Sequence[LayerLike]) -> GatherPlan:
         """Chunk index vectors instead of weights: how to chunk the flat vector of any network of this layout."""
