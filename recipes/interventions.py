@@ -46,7 +46,7 @@ def main(
     chosen = [
         entry
         for entry in held_out
-        if entry.test_accuracy >= above and not entry.buffers and entry.labels.get("damage", "none") == "none"
+        if entry.target >= above and not entry.buffers and entry.labels.get("damage", "none") == "none"
     ][:most]
     pipe, pictures = load_pipeline(model, device="cpu"), load_images(data)
     rows = [

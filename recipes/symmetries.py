@@ -59,7 +59,7 @@ def main(
     pipe = load_pipeline(model, device="cpu")
     moves: dict[str, list[float]] = {name: [] for name in CHANGES}
     for zoo in zoos:
-        chains = [entry for entry in read_zoo(zoo) if entry.test_accuracy >= above and _units(entry)]
+        chains = [entry for entry in read_zoo(zoo) if entry.target >= above and _units(entry)]
         for number, entry in enumerate(track(chains[:most], description=zoo.name)):
             tensors = entry.state()
             score = pipe(tensors)["score"]

@@ -1,19 +1,26 @@
 """Train a predictor on zoos: accelerate launch recipes/train.py --config recipes/NAME/NAME.yaml --zoos FOLDER."""
 
+import csv
 import json
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from accelerate import Accelerator
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from transformers.utils.logging import disable_progress_bar
 
 from hf_sne.errors import UserError
+from hf_sne.escape import spreadsheet_cell
+from hf_sne.optional import MissingPackageError
+from hf_sne.pipelines.plots import reliability_diagram, scatter_panels
 from hf_sne.training import trainer
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.experiment import run_experiment
+from hf_sne.training.measure import Measured
 
 
 def main(
@@ -42,17 +49,41 @@ def main(
                 if accelerator.is_main_process and not console.is_terminal:
                     console.print(f"{stage}: epoch {done} {figures}" if progress else stage)
 
-            results = run_experiment(settings, zoos, output, accelerator, report)
+            results, rows = run_experiment(settings, zoos, output, accelerator, report)
         accelerator.end_training()
     except UserError as error:
         console.print(f"[red]{error}")
         raise typer.Exit(2) from error
     if accelerator.is_main_process:
         (output / "results.json").write_text(json.dumps(results, indent=1))
+        _write_predictions(rows, output / "predictions.csv")
+        _draw(rows, results["reliability"], output, console)
         for zoo, row in results["test"].items():
             sne, baseline = row["sne"]["kendall_tau"]["value"], row["weight_statistics"]["kendall_tau"]["value"]
             console.print(f"{zoo:24} tau  SNE {sne:.3f}  weight statistics {baseline:.3f}")
-        console.print(f"figures: {output / 'results.json'}; to use it: hf-sne score ... --model {output / 'predictor'}")
+        console.print(f"figures and predictions: {output}; to use it: hf-sne score ... --model {output / 'predictor'}")
+
+
+def _write_predictions(rows: list[Measured], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Measured)], lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            cells = asdict(row).items()
+            writer.writerow({name: spreadsheet_cell(cell) if isinstance(cell, str) else cell for name, cell in cells})
+
+
+def _draw(rows: list[Measured], reliability: dict[str, Any], output: Path, console: Console) -> None:
+    """Predicted against measured accuracy, and what the intervals kept."""
+    panels: dict[str, list[dict[str, Any]]] = {"test runs": [], "left out in turn": []}
+    for row in rows:
+        panel = panels["left out in turn" if row.left_out else "test runs"]
+        panel.append({"data": row.data, "measured": row.accuracy, "predicted": row.score})
+    try:
+        scatter_panels({title: points for title, points in panels.items() if points}, output / "predicted.png")
+        reliability_diagram(reliability["levels"], reliability["coverage"], output / "reliability.png")
+    except MissingPackageError as error:
+        console.print(f"[yellow]no figures drawn: {escape(str(error))}")
 
 
 def _check_processes(accelerator: Accelerator, wanted: int, console: Console) -> None:

@@ -1,6 +1,7 @@
 """``hf-sne score``: checkpoints in, a ranking by predicted accuracy out."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,7 +33,14 @@ def score_command(
         bool, typer.Option("--allow-pickle", help="Also read torch pickles (.pt, .pth, .bin, .ckpt), confined.")
     ] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Tell what training each layer adds to the score; four scores a layer.")
+        bool,
+        typer.Option("--explain", help="Tell what each layer adds to the score, and the nearest networks of the zoos."),
+    ] = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw the explanations as bars into this PNG; needs --explain.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse networks unlike those that the encoder was trained on.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Full results as JSON, in the order given.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One CSV row a checkpoint, in the order given.")] = False,
@@ -45,10 +53,13 @@ def score_command(
         raise typer.BadParameter("--json and --csv exclude each other")
     if explain and as_csv:
         raise typer.BadParameter("--explain and --csv exclude each other: explanations are in tables and in --json")
+    if figure and not explain:
+        raise typer.BadParameter("--figure needs --explain: explanations are what it draws")
     if model_revision and not model:
         raise typer.BadParameter("--model-revision needs --model")
     pipe = load_encoder(model, model_revision, device)
-    results = _score(pipe, _expanded(sources, allow_pickle), revision, allow_pickle, explain)
+    options = {"revision": revision, "allow_pickle": allow_pickle, "explain": explain, "strict": strict}
+    results = _score(pipe, _expanded(sources, allow_pickle), options)
     from hf_sne.pipelines.report import to_csv, to_rows
 
     rows = to_rows(results)
@@ -59,6 +70,8 @@ def score_command(
     else:
         _print_tables(rows)
         _print_explanations(results)
+    if figure:
+        _draw_explanations(results, figure)
     if any(row["error"] is not None for row in rows):
         raise typer.Exit(REFUSED)
 
@@ -70,13 +83,11 @@ def _expanded(sources: Sequence[str], allow_pickle: bool) -> list[str]:
     return found
 
 
-def _score(
-    pipe: "WeightPerformancePipeline", sources: Sequence[str], revision: str | None, allow_pickle: bool, explain: bool
-) -> list[Any]:
+def _score(pipe: "WeightPerformancePipeline", sources: Sequence[str], options: dict[str, Any]) -> list[Any]:
     """One result or refusal a source, in order; a progress bar where standard error is a terminal."""
     console = notes_console()
     scored = track(
-        pipe.iterate(sources, revision=revision, allow_pickle=allow_pickle, explain=explain),
+        pipe.iterate(sources, **options),
         "Scoring",
         total=len(sources),
         console=console,
@@ -87,11 +98,21 @@ def _score(
 
 
 def _print_explanations(results: Sequence[Any]) -> None:
-    from hf_sne.pipelines.report import explanation_table
+    from hf_sne.pipelines.report import explanation_table, neighbour_table
 
     for result in results:
         if "layers" in result:
             results_console().print(explanation_table(result))
+            results_console().print(neighbour_table(result))
+
+
+def _draw_explanations(results: Sequence[Any], path: Path) -> None:
+    from hf_sne.pipelines.plots import attribution_bars
+
+    explained = [result for result in results if "layers" in result]
+    if explained:
+        attribution_bars(explained, path)
+        notes_console().print(Text(f"figure: {path}"), soft_wrap=True)
 
 
 def _print_tables(rows: "Sequence[Row]") -> None:

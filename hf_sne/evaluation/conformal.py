@@ -12,13 +12,15 @@ from hf_sne.errors import UserError
 from hf_sne.evaluation.arrays import FloatVector, finite_vector, same_length
 
 
-def conformal_quantile(residuals: ArrayLike, level: float, weights: ArrayLike | None = None) -> float:
+def conformal_quantile(
+    residuals: ArrayLike, level: float, weights: ArrayLike | None = None, too_few: float = 1.0
+) -> float:
     """Half width of the interval: the ``ceil((n + 1) level)``-th smallest of ``|prediction - target|`` [n].
 
     With ``weights`` [n] of mean 1, the smallest residual below which lies ``level`` of the weight, that of one network
     more included (Tibshirani et al. 2019, weights that do not depend on the new network).
-    1.0, which covers every accuracy, when n is too small for the level. Raises ``UserError`` on a NaN, a negative
-    residual and a level outside (0, 1).
+    When n is too small for the level ``too_few``, by default 1.0, which covers every accuracy. Raises ``UserError`` on
+    a NaN, a negative residual and a level outside (0, 1).
     """
     residuals = finite_vector("residuals", residuals)
     if not 0 < level < 1:
@@ -29,7 +31,7 @@ def conformal_quantile(residuals: ArrayLike, level: float, weights: ArrayLike | 
     order = np.argsort(residuals)
     # Rounding error must not push a whole number, as in 100 * 0.07, up to the next rank.
     rank = int(np.searchsorted(np.cumsum(weights[order]), (len(residuals) + 1) * level - 1e-9))
-    return float(residuals[order[rank]]) if rank < len(residuals) else 1.0
+    return float(residuals[order[rank]]) if rank < len(residuals) else too_few
 
 
 def conformal_interval(predictions: ArrayLike, half_width: float) -> tuple[FloatVector, FloatVector]:

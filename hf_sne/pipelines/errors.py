@@ -15,3 +15,10 @@ class NonFiniteWeightsError(CheckpointError):
 
     rule = "every weight must be a finite float32 number"
     advice = "take an earlier checkpoint of the run, or count the network as failed"
+
+
+class OutOfDistributionError(CheckpointError):
+    """The network is unlike those that the predictor was trained on, and only familiar ones were asked for."""
+
+    rule = "the network's code must lie as near the training zoo as the zoo's own networks do (strict)"
+    advice = "score it without strict, and trust its rank and its interval less"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_sne.escape import visible
 from hf_sne.optional import require
 
 if TYPE_CHECKING:
@@ -35,6 +36,73 @@ def scatter_predictions(points: Sequence[Mapping[str, Any]], title: str, path: P
     axes.grid(alpha=0.25)
     figure.legend(loc="outside lower center", ncols=4, title="hollow: damaged after training; bars: interval")
     figure.savefig(path, dpi=150)
+
+
+def scatter_panels(panels: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
+    """Predicted against measured accuracy of many networks, as a PNG: a panel a title, a colour a ``data`` set.
+
+    A point has ``data`` and the accuracies ``measured`` and ``predicted``, in [0, 1].
+    """
+    require("matplotlib", "drawing", "plot")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * len(panels), 5.8), layout="constrained")
+    names = sorted({point["data"] for points in panels.values() for point in points})
+    for axes, (title, points) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        axes.plot((0, 1), (0, 1), color="0.6", linewidth=1, linestyle="--")
+        for place, name in enumerate(names):
+            chosen = [point for point in points if point["data"] == name]
+            colour, marker = _STYLES[place % len(_STYLES)]
+            measured, predicted = ([point[axis] for point in chosen] for axis in ("measured", "predicted"))
+            axes.scatter(measured, predicted, s=10, color=colour, marker=marker, alpha=0.5, linewidths=0, label=name)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=title)
+        axes.set(xlabel="measured test accuracy", ylabel="accuracy predicted from the weights alone")
+        axes.grid(alpha=0.25)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(names), markerscale=2)
+    figure.savefig(path, dpi=130)
+
+
+def reliability_diagram(levels: Sequence[float], coverages: Mapping[str, Sequence[float]], path: Path) -> None:
+    """How often intervals cover the truth against how often they should, as a PNG: a line a group of networks."""
+    require("matplotlib", "drawing", "plot")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.0, 6.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot((0, 1), (0, 1), color="0.6", linewidth=1, linestyle="--", label="as promised")
+    for place, (name, shares) in enumerate(coverages.items()):
+        colour, marker = _STYLES[place % len(_STYLES)]
+        line = "-" if place < len(_STYLES) else ":"
+        axes.plot(levels, shares, color=colour, marker=marker, markersize=5, linestyle=line, label=name)
+    axes.set(xlim=(min(levels) - 0.02, 1.0), ylim=(min(0.5, *map(min, coverages.values())) - 0.02, 1.02))
+    axes.set(xlabel="nominal level of the interval", ylabel="share of networks inside", title="Intervals kept")
+    axes.grid(alpha=0.25)
+    figure.legend(loc="outside lower center", ncols=3)
+    figure.savefig(path, dpi=130)
+
+
+def attribution_bars(results: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """What training each layer adds to the score of explained checkpoints, as a PNG: a panel a checkpoint."""
+    require("matplotlib", "drawing", "plot")
+    from matplotlib.figure import Figure
+
+    rows = [max(1, len(result["layers"])) for result in results]
+    figure = Figure(figsize=(7.0, sum(0.24 * count + 1.1 for count in rows)), layout="constrained")
+    panels = figure.subplots(len(results), 1, squeeze=False, height_ratios=rows)[:, 0]
+    for axes, result in zip(panels, results, strict=True):
+        layers = result["layers"]
+        values = [layer["attribution"] for layer in layers]
+        colours = [_STYLES[0][0] if value > 0 else _STYLES[1][0] for value in values]
+        axes.barh(range(len(layers)), values, color=colours)
+        # Names come from the checkpoint: a dollar would begin a formula.
+        names = [visible(layer["name"]).replace("$", r"\$") for layer in layers]
+        axes.set_yticks(range(len(layers)), names, fontsize=8)
+        axes.invert_yaxis()
+        axes.axvline(0, color="0.4", linewidth=0.8)
+        source = visible(str(result["checkpoint"]["source"])).replace("$", r"\$")
+        axes.set_title(f"{source}: predicted {result['score']:.3f}", fontsize=9)
+        axes.set_xlabel("what training the layer adds to the score", fontsize=8)
+    figure.savefig(path, dpi=130)
 
 
 def _draw_family(axes: "Axes", members: Sequence[Mapping[str, Any]], family: str, colour: str, marker: str) -> None:

@@ -21,6 +21,8 @@ COLUMNS = (
     "low",
     "high",
     "level",
+    "zoo_low",
+    "zoo_high",
     "in_distribution",
     "distance_percentile",
     "parameters_total",
@@ -50,13 +52,16 @@ def _refused_row(result: Mapping[str, Any]) -> Row:
 
 
 def _scored_row(result: Mapping[str, Any]) -> Row:
-    interval, coverage, checkpoint = result["interval"], result["coverage"], result["checkpoint"]
+    coverage, checkpoint = result["coverage"], result["checkpoint"]
+    interval, zoo_interval = result["interval"], result["zoo_interval"]
     return {
         "source": checkpoint["source"],
         "score": result["score"],
         "low": interval["low"],
         "high": interval["high"],
         "level": interval["level"],
+        "zoo_low": zoo_interval["low"],
+        "zoo_high": zoo_interval["high"],
         "in_distribution": result["in_distribution"]["verdict"],
         "distance_percentile": result["in_distribution"]["percentile"],
         "parameters_total": coverage["parameters_total"],
@@ -122,6 +127,17 @@ def explanation_table(result: Mapping[str, Any]) -> Table:
         bar = Text("█" * round(_BAR * size), style="green" if layer["attribution"] > 0 else "red")
         cells = (Text(visible(layer["name"])), layer["role"], f"{layer['parameters']:,}")
         table.add_row(*cells, f"{layer['attribution']:+.3f}", bar)
+    return table
+
+
+def neighbour_table(result: Mapping[str, Any]) -> Table:
+    """The networks of the training zoos that are nearest to a scored checkpoint, nearest first."""
+    title = f"Nearest networks of the training zoos to {visible(result['checkpoint']['source'])}"
+    table = Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("network", overflow="fold")
+    table.add_column("measured", justify="right")
+    for neighbour in result["neighbours"]:
+        table.add_row(Text(visible(neighbour["name"])), f"{neighbour['test_accuracy']:.3f}")
     return table
 
 

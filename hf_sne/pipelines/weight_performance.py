@@ -13,7 +13,8 @@ from transformers import Pipeline
 from hf_sne.errors import HfSneError, UserError
 from hf_sne.limits import Limits
 from hf_sne.models.sne import NonFiniteElementsError, NothingToEncodeError, SnePredictionOutput
-from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError
+from hf_sne.models.sne.calibration_sne import Assessment, Calibration
+from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError, OutOfDistributionError
 from hf_sne.pipelines.explain import LayerAttribution, UntrainedLayer, layer_attributions
 from hf_sne.weights import Checkpoint, Layer, open_checkpoint
 
@@ -23,16 +24,25 @@ BUILT_IN_ENCODER = Path(__file__).parents[1] / "assets" / "sne-cross-arch"
 Source = str | PathLike[str] | Mapping[str, Tensor] | nn.Module
 
 
+class Neighbour(TypedDict):
+    """A network that the predictor was trained on: its zoo and id there, and its measured accuracy."""
+
+    name: str
+    test_accuracy: float
+
+
 class PerformancePrediction(TypedDict):
     """One scored checkpoint, JSON-able."""
 
     score: float
     interval: dict[str, float]
+    zoo_interval: dict[str, float]
     in_distribution: dict[str, Any]
     coverage: dict[str, Any]
     checkpoint: dict[str, Any]
     predictor: dict[str, str]
     layers: NotRequired[list[LayerAttribution]]
+    neighbours: NotRequired[list[Neighbour]]
 
 
 class Refusal(TypedDict):
@@ -51,7 +61,8 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
     :meth:`iterate` gives it as a :class:`Refusal` and goes on.
 
     With ``explain=True`` the result also tells, layer by layer, what the score rests on, at the cost of four scores a
-    layer.
+    layer, and which networks of the training zoos are nearest. With ``strict=True`` networks unlike the training zoos'
+    are refused.
 
     ``revision`` given to ``transformers.pipeline`` is that of the predictor; that of a scored repo is ``revision`` of
     the call.
@@ -69,10 +80,12 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         allow_pickle: bool | None = None,
         limits: Limits | None = None,
         explain: bool | None = None,
+        strict: bool | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         given = {"revision": revision, "token": token, "allow_pickle": allow_pickle, "limits": limits}
         opening = {name: value for name, value in given.items() if value is not None}
-        return opening, {} if explain is None else {"explain": explain}, {}
+        asked = {"explain": explain, "strict": strict}
+        return opening, {name: value for name, value in asked.items() if value is not None}, {}
 
     def __call__(self, inputs: Source | Sequence[Source], **kwargs: Any) -> Any:
         """One prediction for a single input; a list of them for a list, in its order (an empty list gives one)."""
@@ -92,20 +105,22 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         """Open and check the checkpoint; nothing but its header is read yet."""
         return {"checkpoint": open_checkpoint(inputs, **parameters), "limits": parameters.get("limits", Limits())}
 
-    def _forward(self, model_inputs: dict[str, Any], explain: bool = False) -> dict[str, Any]:
+    def _forward(self, model_inputs: dict[str, Any], explain: bool = False, strict: bool = False) -> dict[str, Any]:
         """Stream the chunks through the encoder, so that memory does not grow with the checkpoint."""
         checkpoint: Checkpoint = model_inputs["checkpoint"]
         with checkpoint:
             output = self._predict(checkpoint, checkpoint.layers)
+            assessment = self.model.calibration(output.scores, output.network_embedding)
+            if strict and not bool(assessment.in_distribution):
+                found = f"it is farther than {float(assessment.percentile):.0f} % of them"
+                allowed = f"farther than {self.model.config.in_distribution_percentile:.0f} %"
+                raise OutOfDistributionError(checkpoint.source, found=found, allowed=allowed)
             layers = self._explain(checkpoint, output) if explain else None
-        assessment = self.model.calibration(output.scores, output.network_embedding)
         return {
             "checkpoint": checkpoint,
             "limits": model_inputs["limits"],
             "scores": output.scores,
-            "interval": assessment.interval,
-            "percentile": assessment.percentile,
-            "in_distribution": assessment.in_distribution,
+            "assessment": assessment,
             "layers": layers,
         }
 
@@ -136,14 +151,16 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
     def postprocess(self, model_outputs: dict[str, Any]) -> PerformancePrediction:
         """Put the score together with what is known about it."""
         checkpoint: Checkpoint = model_outputs["checkpoint"]
-        low, high = (float(value) for value in model_outputs["interval"][0])
+        assessment: Assessment = model_outputs["assessment"]
         config = self.model.config
+        level = config.interval_level
         result: PerformancePrediction = {
             "score": float(model_outputs["scores"][0]),
-            "interval": {"low": low, "high": high, "level": config.interval_level},
+            "interval": _interval(assessment.interval, level),
+            "zoo_interval": _interval(assessment.zoo_interval, level),
             "in_distribution": {
-                "verdict": bool(model_outputs["in_distribution"][0]),
-                "percentile": float(model_outputs["percentile"][0]),
+                "verdict": bool(assessment.in_distribution),
+                "percentile": float(assessment.percentile),
             },
             "coverage": checkpoint.coverage(),
             "checkpoint": {
@@ -156,7 +173,17 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         }
         if model_outputs["layers"] is not None:
             result["layers"] = model_outputs["layers"]
+            result["neighbours"] = [self._neighbour(place) for place in assessment.neighbours[0].tolist()]
         return result
+
+    def _neighbour(self, place: int) -> Neighbour:
+        calibration: Calibration = self.model.calibration
+        return {"name": calibration.name(place), "test_accuracy": float(calibration.accuracies[place])}
+
+
+def _interval(ends: Tensor, level: float) -> dict[str, float]:
+    low, high = ends[0].tolist()
+    return {"low": low, "high": high, "level": level}
 
 
 def _only_score(output: SnePredictionOutput) -> float:

@@ -1,16 +1,15 @@
 """Fit what stands beside a score: intervals and the distance percentile, on runs that training never saw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.covariance import LedoitWolf
-from torch import Tensor
 
 from hf_sne.evaluation.conformal import conformal_quantile
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction
+from hf_sne.models.sne.calibration_sne import EVERYTHING
 
 Floats = NDArray[np.floating]
 
@@ -18,92 +17,78 @@ MAX_REFERENCES = 1024
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Predictions of networks that a model was not trained on: scores [n], embeddings [n, h], targets [n], zoos [n]."""
+class Predicted:
+    """A model's predictions of n networks: scores [n], embeddings [n, h], measured accuracies [n], zoos, ids."""
 
     scores: Floats
     embeddings: Floats
     targets: Floats
     zoos: list[str]
+    ids: list[str]
 
     @property
-    def residuals(self) -> Floats:
+    def errors(self) -> Floats:
         """Absolute errors, [n]."""
         return np.abs(self.scores - self.targets)
 
+    def ratios(self, model: SneForPerformancePrediction) -> Floats:
+        """Errors over those that the calibrated model expects, [n]."""
+        with torch.no_grad():
+            expected = model.calibration.expected_error(torch.as_tensor(self.embeddings)).double().numpy()
+        ratios: Floats = np.minimum(self.errors / expected, EVERYTHING)
+        return ratios
 
-@dataclass(frozen=True)
-class Outside:
-    """Absolute errors [n] on whole zoos by models trained without them, and which of the networks looked familiar.
-
-    ``near`` [n]: the distance percentile called them in distribution all the same.
-    """
-
-    residuals: Floats
-    near: NDArray[np.bool_]
-    zoos: list[str]
-
-    def quantile(self, level: float, near: bool) -> float:
-        """Conformal half-width over the near or the far networks, zoos weighing the same; 1 where there is none."""
-        chosen = self.near == near
-        if not chosen.any():
-            return 1.0
-        return conformal_quantile(self.residuals[chosen], level, equal_weights(np.array(self.zoos)[chosen]))
-
-    @classmethod
-    def joined(cls, parts: Sequence["Outside"]) -> "Outside":
-        """Those of several groups together."""
-        residuals = np.concatenate([np.zeros(0), *(part.residuals for part in parts)])
-        near = np.concatenate([np.zeros(0, dtype=bool), *(part.near for part in parts)])
-        return cls(residuals, near, [zoo for part in parts for zoo in part.zoos])
+    def radius(self, model: SneForPerformancePrediction, level: float) -> float:
+        """What the ratios stay below with that chance, zoos weighing the same; EVERYTHING where they are too few."""
+        return conformal_quantile(self.ratios(model), level, equal_weights(self.zoos), too_few=EVERYTHING)
 
 
-def equal_weights(zoos: Sequence[str] | NDArray[np.str_]) -> Floats:
+def equal_weights(zoos: Sequence[str]) -> Floats:
     """Weights [n] under which every zoo counts the same, of mean 1: a zoo of many easy networks must not decide."""
     _, place, counts = np.unique(np.asarray(zoos), return_inverse=True, return_counts=True)
     return np.asarray(len(place) / len(counts) / counts[place], dtype=np.float64)
 
 
 def calibrate(
-    model: SneForPerformancePrediction, train_embeddings: Floats, held_out: HeldOut, outside: Outside, seed: int
+    model: SneForPerformancePrediction, trained_on: Predicted, held_out: Predicted, seed: int
 ) -> SneForPerformancePrediction:
-    """A copy of the model with its calibration fitted.
+    """A copy of the model with its calibration fitted; of networks of other data sets it claims nothing yet.
 
     Args:
         model: A trained model.
-        train_embeddings: Embeddings of its training networks, [n, h].
+        trained_on: Its predictions on its training networks.
         held_out: Its predictions on calibration runs of the training zoos.
-        outside: Errors on zoos of other data by models of the same recipe; empty where no group was left out: the
-            interval out of distribution is then [0, 1].
-        seed: Of the choice of reference embeddings.
+        seed: Of the choice of references.
     """
-    chosen = np.random.default_rng(seed).permutation(len(train_embeddings))[:MAX_REFERENCES]
+    chosen = np.random.default_rng(seed).permutation(len(trained_on.scores))[:MAX_REFERENCES]
     fields = {**model.config.to_dict(), "num_references": len(chosen)}
     calibrated = SneForPerformancePrediction(SneConfig(**fields))
     calibrated.load_state_dict(
         {name: value for name, value in model.state_dict().items() if not name.startswith("calibration.")},
         strict=False,
     )
-    calibration, level = calibrated.calibration, model.config.interval_level
-    center, whitening = _whitening(train_embeddings)
-    calibration.center.copy_(center)
-    calibration.whitening.copy_(whitening)
-    calibration.references.copy_(calibration.whiten(torch.as_tensor(train_embeddings[chosen])))
+    calibration = calibrated.calibration
+    embeddings = torch.as_tensor(trained_on.embeddings)
+    calibration.center.copy_(embeddings.mean(0))
+    calibration.scale.copy_(embeddings.std(0).clamp(min=1e-6))
+    calibration.references.copy_(calibration.standardise(embeddings[chosen]))
+    calibration.accuracies.copy_(torch.as_tensor(trained_on.targets[chosen]))
+    calibration.errors.copy_(torch.as_tensor(trained_on.errors[chosen]))
+    calibration.name_references([f"{trained_on.zoos[place]}/{trained_on.ids[place]}" for place in chosen])
     distances = calibration.distance(torch.as_tensor(held_out.embeddings))
     calibration.distances.copy_(distances.quantile(torch.linspace(0, 1, 101)))
-    # A user's network is seldom trained on the zoo's own data, which its weights do not tell: the interval must hold
-    # for networks that only look like the zoo's, so the worse of the two groups decides.
-    familiar = conformal_quantile(held_out.residuals, level, equal_weights(held_out.zoos))
-    if outside.near.any():
-        familiar = max(familiar, outside.quantile(level, near=True))
-    calibration.radius.copy_(torch.tensor([familiar, max(familiar, outside.quantile(level, near=False))]))
+    own = held_out.radius(calibrated, model.config.interval_level)
+    calibration.radius.copy_(torch.tensor([own, EVERYTHING]))
     calibrated.eval()
     return calibrated
 
 
-def _whitening(embeddings: Floats) -> tuple[Tensor, Tensor]:
-    """Mean [h] and inverse square root of the covariance [h, h], shrunk (Ledoit and Wolf 2004)."""
-    estimate = LedoitWolf().fit(embeddings.astype(np.float64))
-    values, vectors = np.linalg.eigh(estimate.covariance_)
-    root = vectors @ np.diag(np.maximum(values, 1e-12) ** -0.5) @ vectors.T
-    return torch.as_tensor(estimate.location_).float(), torch.as_tensor(root).float()
+def set_radius_elsewhere(model: SneForPerformancePrediction, left_out: Mapping[str, float]) -> None:
+    """Set how wide intervals are of networks of other data sets and families than the zoos', if any were left out.
+
+    ``left_out`` tells, of each group of networks, the radius that a model trained without it would have needed. The
+    widest counts: of k groups and a new one in random order, the new one needs a wider one with the chance 1 / (k + 1).
+    """
+    if left_out:
+        own = float(model.calibration.radius[0])
+        model.calibration.radius[1] = max(own, *left_out.values())

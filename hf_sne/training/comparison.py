@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hf_sne.errors import UserError
-from hf_sne.evaluation.metrics import mae, tau_ceiling
+from hf_sne.evaluation.metrics import mae, r2, tau_ceiling
 from hf_sne.evaluation.resampling import Resampled, draw_counts, resampled_tau
 from hf_sne.evaluation.splits import check_disjoint_runs
 from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
@@ -22,7 +23,7 @@ from hf_sne.training.predictors import PREDICTORS, SNE, accuracies
 from hf_sne.training.system_info import system_info
 from hf_sne.version import __version__
 from hf_sne.zoo.atomic import write_bytes
-from hf_sne.zoo.entries import ZooEntry
+from hf_sne.zoo.entries import Target, ZooEntry
 from hf_sne.zoo.read import read_zoo
 
 RESAMPLES = 1000
@@ -44,6 +45,8 @@ class ComparisonConfig:
         predictors: Names in :data:`~hf_sne.training.predictors.PREDICTORS`; the others are compared with the first.
         seeds: Of each predictor; the splits are the same for all.
         families: To keep; none: all.
+        target: Column of the zoos that is predicted, and the values that count as 0 and 1: ``{column, low, high}``;
+            errors are told in the column's units.
         training: Fields of :class:`~hf_sne.training.config.TrainingConfig`, for the predictors that are SNE.
     """
 
@@ -52,6 +55,7 @@ class ComparisonConfig:
     predictors: list[str]
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     families: list[str] = field(default_factory=list)
+    target: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -67,6 +71,10 @@ class ComparisonConfig:
             config = cls(**yaml.safe_load(path.read_text()))
         except (OSError, TypeError, yaml.YAMLError) as error:
             raise UserError(f"{path}: {error}", fix="see recipes/in-dataset for an example") from error
+        try:
+            Target(**config.target)
+        except TypeError as error:
+            raise UserError(f"{path}: target: {error}", fix="write {column: epoch, low: 0, high: 10}") from error
         TrainingConfig.from_mapping({"zoos": config.zoos, **config.training}, f"{path}: training")
         unknown = [name for name in config.predictors if name not in PREDICTORS]
         if unknown or config.folds not in FOLDS:
@@ -82,8 +90,11 @@ class ComparisonConfig:
 
 def load_domains(config: ComparisonConfig, root: Path) -> Zoos:
     """The networks of all zoos by domain and split; twins damaged on purpose are left out."""
+    target = Target(**config.target)
     entries = [
-        entry for name in config.zoos for entry in read_zoo(root / name if (root / name).exists() else name, name)
+        entry
+        for name in config.zoos
+        for entry in read_zoo(root / name if (root / name).exists() else name, name, target)
     ]
     domains: dict[Domain, dict[str, list[ZooEntry]]] = {}
     for split, members in split_entries(entries, config.sne).items():
@@ -121,19 +132,17 @@ def _fit(config: ComparisonConfig, zoos: Zoos, fold: Fold, name: str, seed: int,
     """Predictions of one predictor with one seed for every test domain of a fold, fitted or found."""
     parts = _parts(config, zoos, fold)
     tests = {str(domain): zoos[domain]["test"] for domain in fold.test}
-    networks = [
-        [(entry.zoo, entry.id, entry.test_accuracy) for entry in part] for part in (*parts.values(), *tests.values())
-    ]
+    networks = [[(entry.zoo, entry.id, entry.target) for entry in part] for part in (*parts.values(), *tests.values())]
     # How SNE is trained is nothing to the baselines, which need not be fitted anew when that changes.
     settings = {**asdict(config.sne), "zoos": []} if name in SNE else {}
     told = json.dumps([__version__, settings, name, seed, networks, list(tests)], sort_keys=True)
     fingerprint = hashlib.sha256(told.encode()).hexdigest()[:16]
     path = output / "predictions" / f"{_slug(fold.name)}-{name}-{seed}-{fingerprint}.json"
     if not path.exists():
-        predictor = PREDICTORS[name](config.sne)
+        predictor, work = PREDICTORS[name](config.sne), output / "work" / path.stem
         found: Predictions = {}
         try:
-            predictor.fit(parts["train"], parts["validation"], seed, output / "work" / path.stem)
+            predictor.fit(parts["train"], parts["validation"], seed, work)
         except OtherArchitectureError as error:
             found = dict.fromkeys(tests, str(error))
         for domain in () if found else fold.test:
@@ -143,6 +152,7 @@ def _fit(config: ComparisonConfig, zoos: Zoos, fold: Fold, name: str, seed: int,
                 found[str(domain)] = str(error)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, json.dumps(found).encode())
+        shutil.rmtree(work, ignore_errors=True)
     kept: Predictions = json.loads(path.read_text())
     return kept
 
@@ -184,6 +194,8 @@ def _measure(
     """Every cell (what was trained on, what was tested on), and averages over the cells that both predictors have."""
     cells: dict[str, dict[str, Any]] = {}
     taus: dict[str, dict[str, Resampled]] = {name: {} for name in config.predictors}
+    target = Target(**config.target)
+    scale = target.high - target.low
     for fold in folds:
         for domain in fold.test:
             cell = f"{fold.name} -> {domain}"
@@ -195,7 +207,7 @@ def _measure(
                 found = [fit[str(domain)] for fit in fits]
                 refused = next((part for part in found if isinstance(part, str)), None)
                 if refused is None:
-                    taus[name][cell], cells[cell][name] = _cell(found, accuracies(entries), counts)
+                    taus[name][cell], cells[cell][name] = _cell(found, accuracies(entries), counts, scale)
                 else:
                     cells[cell][name] = {"refused": refused}
     first = config.predictors[0]
@@ -217,14 +229,18 @@ def _groups(folds: Sequence[Fold]) -> dict[str, list[str]]:
     return {name: cells for name, cells in groups.items() if cells}
 
 
-def _cell(found: Sequence[Any], targets: Any, counts: Any) -> tuple[Resampled, dict[str, Any]]:
-    """Tau averaged over the seeds, its interval over runs, and each seed's own."""
+def _cell(found: Sequence[Any], targets: Any, counts: Any, scale: float) -> tuple[Resampled, dict[str, Any]]:
+    """Tau and squared error averaged over the seeds, their intervals over runs, and each seed's own tau."""
     seeds = [Resampled(resampled_tau(part, targets, counts)) for part in found]
     tau = Resampled.mean(seeds)
+    clipped = [np.clip(part, 0, 1) for part in found]
+    squares = scale**2 * np.mean([(part - targets) ** 2 for part in clipped], axis=0)
     told = {
         "kendall_tau": asdict(tau.interval()),
         "seeds": [float(seed.values[0]) for seed in seeds],
-        "mae": float(np.mean([mae(np.clip(part, 0, 1), targets) for part in found])),
+        "mae": scale * float(np.mean([mae(part, targets) for part in clipped])),
+        "mse": asdict(Resampled(counts @ squares / counts.sum(1)).interval()),
+        "r2": float(np.mean([r2(part, targets) for part in clipped])),
     }
     return tau, told
 

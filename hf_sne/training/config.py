@@ -21,8 +21,9 @@ class TrainingConfig:
         zoos: Names of zoo folders, below the root that the command line gives, or Hub ids. Of a published zoo the test
             split stays the test split; the rest, and zoos without splits, are divided by ``splits``.
         test_zoos: Further zoos of which the test split is scored; nothing of them is trained on.
-        leave_out: Name of a group -> its zoos. For each group a model of the same recipe is trained without them and
-            scored on them: the errors outside the training zoo, by which intervals out of distribution are set.
+        leave_out: Name of a group -> column of the zoos -> values: the networks that have one of them in every such
+            column (``{cnns: {family: [cnn, resnet]}}``). For each group a model of the same recipe is trained without
+            its networks and scored on them: the errors elsewhere, by which the intervals are set.
         seed: Of the splits, the initialisation, the order of examples and the permutations.
         splits: Share of the runs in each split; a run is never in two.
         epochs: At most this many passes.
@@ -41,7 +42,7 @@ class TrainingConfig:
 
     zoos: list[str]
     test_zoos: list[str] = field(default_factory=list)
-    leave_out: dict[str, list[str]] = field(default_factory=dict)
+    leave_out: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
     seed: int = 0
     splits: dict[str, float] = field(
         default_factory=lambda: {"train": 0.6, "validation": 0.1, "calibration": 0.1, "test": 0.2}
@@ -112,10 +113,9 @@ def _faults(cls: type[TrainingConfig], content: Mapping[str, Any]) -> list[str]:
 def _faults_between(config: TrainingConfig) -> list[str]:
     """Faults of fields whose types are right."""
     faults = [
-        f"leave_out {group!r} names {zoo!r}, which is none of zoos"
-        for group, zoos in config.leave_out.items()
-        for zoo in (zoos if isinstance(zoos, list) else [zoos])
-        if zoo not in config.zoos
+        f"leave_out {group!r} is {told!r}, must be columns with lists of values, as {{family: [mlp]}}"
+        for group, told in config.leave_out.items()
+        if not isinstance(told, dict) or not told or not all(isinstance(values, list) for values in told.values())
     ]
     faults += [f"{zoo!r} is in zoos and in test_zoos" for zoo in config.test_zoos if zoo in config.zoos]
     if config.patience < 0:

@@ -54,7 +54,7 @@ class Example:
 
 def accuracies(examples: Sequence[Example]) -> NDArray[np.float64]:
     """Measured test accuracies, [n]."""
-    return np.array([example.entry.test_accuracy for example in examples], dtype=np.float64)
+    return np.array([example.entry.target for example in examples], dtype=np.float64)
 
 
 class ExampleMaker:

@@ -6,27 +6,33 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from accelerate import Accelerator
 
 from hf_sne.errors import UserError
-from hf_sne.evaluation.bootstrap import evaluate_predictions
-from hf_sne.evaluation.conformal import coverage
 from hf_sne.evaluation.splits import check_disjoint_runs, split_by_run
-from hf_sne.models.baselines.tuned_regressor import TunedRegressor
-from hf_sne.models.baselines.weight_statistics import pooled_features
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
-from hf_sne.models.sne.calibration_sne import Assessment
-from hf_sne.training.calibrate import HeldOut, Outside, calibrate
+from hf_sne.training.calibrate import Predicted, calibrate, set_radius_elsewhere
 from hf_sne.training.config import TrainingConfig
-from hf_sne.training.examples import Example, ExampleMaker, accuracies
+from hf_sne.training.examples import Example, ExampleMaker
+from hf_sne.training.measure import (
+    Held,
+    Measured,
+    fit_baseline,
+    grouped,
+    interval_report,
+    measure,
+    predict_all,
+    reliability,
+    summarise,
+)
 from hf_sne.training.system_info import system_info
-from hf_sne.training.trainer import Progress, predict, train
+from hf_sne.training.trainer import Progress, train
 from hf_sne.zoo.entries import ZooEntry
 from hf_sne.zoo.read import read_zoo
 
 PREDICTOR = "predictor"
+# The group that is left out of the training on all zoos.
+ALL = ""
 
 Splits = dict[str, list[Example]]
 Report = Callable[[str, Progress | None], None]
@@ -34,11 +40,11 @@ Report = Callable[[str, Progress | None], None]
 
 @dataclass(frozen=True)
 class Experiment:
-    """The data of an experiment: for each zoo its splits by run, and the maker that made the examples."""
+    """The data of an experiment: the examples of each split, and the maker that made them."""
 
     config: TrainingConfig
     maker: ExampleMaker
-    zoos: dict[str, Splits]
+    splits: Splits
 
     @classmethod
     def load(cls, config: TrainingConfig, root: Path) -> "Experiment":
@@ -49,38 +55,64 @@ class Experiment:
             for name in [*config.zoos, *config.test_zoos]
             for entry in read_zoo(root / name if (root / name).exists() else name, name)
         ]
-        zoos: dict[str, Splits] = {entry.zoo: {split: [] for split in config.splits} for entry in entries}
-        for split, members in split_entries(entries, config).items():
-            for example in maker.make(members):
-                zoos[example.entry.zoo][split].append(example)
-        experiment = cls(config, maker, zoos)
+        splits = {split: maker.make(members) for split, members in split_entries(entries, config).items()}
+        experiment = cls(config, maker, splits)
         experiment.check()
         return experiment
 
     def check(self) -> None:
-        """Refuse before the training what would end it: a zoo or a split without enough runs, a run in two splits."""
+        """Refuse before the training what would end it: a test set without enough runs, a run in two splits."""
         for zoo in [*self.config.zoos, *self.config.test_zoos]:
-            splits = self.zoos.get(zoo, {})
-            runs = {name: {example.entry.run for example in split} for name, split in splits.items()}
-            if len(runs.get("test", ())) < 2:
+            runs = {example.entry.run for example in self.splits["test"] if example.entry.zoo == zoo}
+            if len(runs) < 2:
                 raise UserError(
-                    f"the zoo {zoo!r} has {len(runs.get('test', ()))} runs in its test split, at least 2 are needed",
+                    f"the zoo {zoo!r} has {len(runs)} runs in its test split, at least 2 are needed",
                     fix="add runs, or a larger share for test; a zoo's name is that of its folder, without a path",
                 )
-        everything = {split: [e.entry.run for e in self.gather(split, list(self.zoos))] for split in self.config.splits}
-        check_disjoint_runs(everything)
+        for group in self.config.leave_out:
+            kept, left = self.training(group), self.tests(group)
+            if not left or not all(kept[split] for split in ("train", "validation", "calibration")):
+                raise UserError(
+                    f"leave_out {group!r} leaves {len(kept['train'])} networks to train on and {len(left)} to test on, "
+                    "from zoos with at least 2 test runs in the group; at least one of each is needed",
+                    fix="name values that the columns of the zoos hold",
+                )
+        check_disjoint_runs({name: [e.entry.run for e in examples] for name, examples in self.splits.items()})
 
-    def gather(self, split: str, zoos: Sequence[str]) -> list[Example]:
-        """One split of several zoos together."""
-        return [example for zoo in zoos for example in self.zoos[zoo][split]]
+    def training(self, without: str = ALL) -> Splits:
+        """All splits of the zoos that are trained on, without a group if one is named."""
+        return {split: self._of(split, lambda e: not without or not self._is_in(without, e)) for split in self.splits}
 
-    def tests(self, zoos: Sequence[str]) -> Splits:
-        """The test split of each of several zoos."""
-        return {zoo: self.zoos[zoo]["test"] for zoo in zoos}
+    def group(self, name: str, split: str) -> list[Example]:
+        """One split of a group that is left out."""
+        return self._of(split, lambda example: self._is_in(name, example))
 
-    def splits(self, zoos: Sequence[str]) -> Splits:
-        """All splits of several zoos together."""
-        return {split: self.gather(split, zoos) for split in self.config.splits}
+    def tests(self, group: str = ALL) -> list[Example]:
+        """Test networks of the zoos that are trained on, or of a group, from zoos with two runs of them or more."""
+        found = self.group(group, "test") if group else self._of("test", lambda _: True)
+        runs: dict[str, set[str]] = {}
+        for example in found:
+            runs.setdefault(example.entry.zoo, set()).add(example.entry.run)
+        return [example for example in found if len(runs[example.entry.zoo]) > 1]
+
+    def test_zoos(self) -> list[Example]:
+        """Test networks of zoos of which nothing is trained on."""
+        return [example for example in self.splits["test"] if example.entry.zoo in self.config.test_zoos]
+
+    def count(self) -> dict[str, dict[str, int]]:
+        """Networks of each zoo in each split."""
+        zoos = [*self.config.zoos, *self.config.test_zoos]
+        return {
+            zoo: {split: sum(e.entry.zoo == zoo for e in examples) for split, examples in self.splits.items()}
+            for zoo in zoos
+        }
+
+    def _of(self, split: str, wanted: Callable[[Example], bool]) -> list[Example]:
+        return [e for e in self.splits[split] if e.entry.zoo in self.config.zoos and wanted(e)]
+
+    def _is_in(self, group: str, example: Example) -> bool:
+        columns = self.config.leave_out[group]
+        return all(example.entry.labels.get(column) in values for column, values in columns.items())
 
 
 def split_entries(entries: Sequence[ZooEntry], config: TrainingConfig) -> dict[str, list[ZooEntry]]:
@@ -102,110 +134,69 @@ def split_entries(entries: Sequence[ZooEntry], config: TrainingConfig) -> dict[s
 
 def run_experiment(
     config: TrainingConfig, root: Path, output: Path, accelerator: Accelerator, report: Report
-) -> dict[str, Any]:
-    """Train and measure; ``output/predictor`` is the calibrated predictor, the result is JSON-able.
+) -> tuple[dict[str, Any], list[Measured]]:
+    """Train and measure; ``output/predictor`` is the calibrated predictor.
 
     Resumable: trainings that are finished or under way below ``output`` are taken up again.
+
+    Returns:
+        The results, JSON-able, and every test network with what was predicted; both empty but in the main process.
     """
     report("reading zoos", None)
     experiment = Experiment.load(config, root)
-    groups = {}
-    for group, zoos in config.leave_out.items():
-        kept = [zoo for zoo in config.zoos if zoo not in zoos]
-        stage = partial(report, f"without {group}")
-        model = train(
-            config, experiment.maker, experiment.splits(kept), output / f"without-{group}", accelerator, stage
-        )
-        groups[group] = (model, kept)
-    splits = experiment.splits(config.zoos)
-    model = train(config, experiment.maker, splits, output, accelerator, partial(report, "all zoos"))
+
+    def fit(group: str) -> SneForPerformancePrediction:
+        folder, stage = (output / f"without-{group}", f"without {group}") if group else (output, "all zoos")
+        return train(config, experiment.maker, experiment.training(group), folder, accelerator, partial(report, stage))
+
+    models = {group: fit(group) for group in [*config.leave_out, ALL]}
     if not accelerator.is_main_process:
-        return {}
-    report("calibrating and measuring", None)
-    # The models without a group keep intervals that know the kept zoos alone: their coverage says what such intervals
-    # are worth on other data.
-    kept_only = {
-        group: _calibrate(experiment, left, experiment.splits(kept), Outside.joined([]))
-        for group, (left, kept) in groups.items()
-    }
-    errors = [
-        _errors_outside(
-            left, _predict(left, experiment.maker, experiment.gather("calibration", config.leave_out[group]))
-        )
-        for group, left in kept_only.items()
-    ]
-    calibrated = _calibrate(experiment, model, splits, Outside.joined(errors))
-    calibrated.save_pretrained(output / PREDICTOR)
+        return {}, []
+    report("calibrating", None)
+    held = {group: _hold_out(experiment, model, group) for group, model in models.items()}
+    own, left_out = held[ALL], {group: held[group] for group in config.leave_out}
+    level = own.model.config.interval_level
+    radii = {group: each.radius(level) for group, each in left_out.items()}
+    for group, each in held.items():
+        # Of a model that was trained without a group, what that group would need is unknown.
+        set_radius_elsewhere(each.model, {name: radius for name, radius in radii.items() if name != group})
+    own.model.save_pretrained(output / PREDICTOR)
     experiment.maker.processor.save_pretrained(output / PREDICTOR)
-    tests = experiment.tests([*config.zoos, *config.test_zoos])
-    return {
+    baselines = {}
+    for group in held:
+        report(f"weight statistics without {group}" if group else "weight statistics", None)
+        training = experiment.training(group)
+        baselines[group] = fit_baseline([*training["train"], *training["validation"]])
+    rows = {group: measure(each, baselines[group]) for group, each in held.items()}
+    elsewhere = measure(own.on(experiment.test_zoos(), experiment.maker), baselines[ALL])
+    results = {
         "config": asdict(config),
         "system": {**system_info(), "processes": accelerator.num_processes, "accelerator": str(accelerator.device)},
-        "parameters": sum(weight.numel() for weight in calibrated.parameters()),
-        "radius": calibrated.calibration.radius.tolist(),
-        "networks": {zoo: {name: len(split) for name, split in experiment.zoos[zoo].items()} for zoo in tests},
-        "test": _compare(experiment, calibrated, config.zoos, tests),
-        "left_out": {
-            group: _compare(experiment, left, groups[group][1], experiment.tests(config.leave_out[group]))
-            for group, left in kept_only.items()
+        "parameters": sum(weight.numel() for weight in own.model.parameters()),
+        "radius": own.model.calibration.radius.tolist(),
+        "networks": experiment.count(),
+        "test": summarise([*rows[ALL], *elsewhere]),
+        "left_out": {group: summarise(rows[group]) for group in left_out},
+        "coverage": {
+            "family": grouped(rows[ALL], lambda row: row.family),
+            "data": grouped(rows[ALL], lambda row: row.data),
+            "left out": {group: interval_report(rows[group]) for group in left_out},
         },
+        "reliability": reliability(own, left_out),
     }
+    return results, [row for found in (*rows.values(), elsewhere) for row in found]
 
 
-def _calibrate(
-    experiment: Experiment, model: SneForPerformancePrediction, splits: Splits, outside: Outside
-) -> SneForPerformancePrediction:
-    _, embeddings = predict(model, experiment.maker, splits["train"])
-    held_out = _predict(model, experiment.maker, splits["calibration"])
-    return calibrate(model, embeddings, held_out, outside, experiment.config.seed)
+def _hold_out(experiment: Experiment, model: SneForPerformancePrediction, left_out: str) -> Held:
+    """The model calibrated on its own zoos, and its predictions of networks that it was not trained on."""
 
+    def predicted(examples: list[Example]) -> Predicted:
+        return predict_all(model, experiment.maker, examples)
 
-def _errors_outside(model: SneForPerformancePrediction, predicted: HeldOut) -> Outside:
-    return Outside(predicted.residuals, _assess(model, predicted).in_distribution.numpy(), predicted.zoos)
-
-
-@torch.no_grad()
-def _assess(model: SneForPerformancePrediction, predicted: HeldOut) -> Assessment:
-    return model.calibration(torch.as_tensor(predicted.scores), torch.as_tensor(predicted.embeddings))  # type: ignore[no-any-return]
-
-
-def _predict(model: SneForPerformancePrediction, maker: ExampleMaker, examples: list[Example]) -> HeldOut:
-    scores, embeddings = predict(model, maker, examples)
-    return HeldOut(scores, embeddings, accuracies(examples), [example.entry.zoo for example in examples])
-
-
-def _compare(
-    experiment: Experiment,
-    model: SneForPerformancePrediction,
-    trained_on: Sequence[str],
-    tests: dict[str, list[Example]],
-) -> dict[str, Any]:
-    """SNE and the weight-statistics baseline on each test set; the baseline sees train and validation runs."""
-    fitted = experiment.gather("train", trained_on) + experiment.gather("validation", trained_on)
-    baseline = TunedRegressor()
-    baseline.fit(_features(fitted), accuracies(fitted), [example.entry.run for example in fitted])
-    results = {}
-    for zoo, examples in tests.items():
-        runs, targets = [example.entry.run for example in examples], accuracies(examples)
-        predicted = _predict(model, experiment.maker, examples)
-        statistics = baseline.predict(_features(examples))
-        results[zoo] = {
-            "sne": evaluate_predictions(predicted.scores, targets, runs) | _interval_report(model, predicted),
-            "weight_statistics": evaluate_predictions(statistics, targets, runs),
-        }
-    return results
-
-
-def _interval_report(model: SneForPerformancePrediction, predicted: HeldOut) -> dict[str, Any]:
-    """How often the interval covers the truth, and how much of the zoo counts as in distribution."""
-    assessment = _assess(model, predicted)
-    low, high = assessment.interval.double().numpy().T
-    return {
-        "interval_coverage": coverage(low, high, predicted.targets),
-        "interval_width": float((high - low).mean()),
-        "in_distribution": float(assessment.in_distribution.float().mean()),
-    }
-
-
-def _features(examples: Sequence[Example]) -> np.ndarray:
-    return pooled_features([example.entry.read() for example in examples])
+    own = experiment.training(left_out)
+    trained_on, held_out = predicted(own["train"]), predicted(own["calibration"])
+    calibrated = calibrate(model, trained_on, held_out, experiment.config.seed)
+    if left_out:
+        held_out = predicted(experiment.group(left_out, "calibration"))
+    tests = experiment.tests(left_out)
+    return Held(left_out, calibrated, held_out, tests, predicted(tests))

@@ -54,7 +54,7 @@ class Predictor(Protocol):
 
 def accuracies(entries: Entries) -> Floats:
     """Measured test accuracies, [n]."""
-    return np.array([entry.test_accuracy for entry in entries])
+    return np.array([entry.target for entry in entries])
 
 
 @dataclass
@@ -147,7 +147,7 @@ def _number(value: Any) -> float:
     """Of a category some number that is always the same: trees tell categories apart by it."""
     if value is None:
         return -1.0
-    return float(zlib.crc32(value.encode()) % 1000) if isinstance(value, str) else float(value)
+    return float(zlib.crc32(value.encode())) if isinstance(value, str) else float(value)
 
 
 def _encode_flat(entries: Entries) -> Encode:

@@ -107,7 +107,7 @@ class _Batch:
     @property
     def labels(self) -> Tensor:
         """Accuracies, [b]."""
-        return torch.tensor([example.entry.test_accuracy for example in self.examples])
+        return torch.tensor([example.entry.target for example in self.examples])
 
     @property
     def has_symmetry(self) -> Tensor:
@@ -225,8 +225,6 @@ def _resume(output: Path, accelerator: Accelerator, fingerprint: str) -> Progres
 
 def _fingerprint(config: TrainingConfig, examples: dict[str, list[Example]]) -> str:
     """Of all that decides the loss curve but the number of processes."""
-    networks = {
-        split: [(e.entry.zoo, e.entry.id, e.entry.test_accuracy) for e in part] for split, part in examples.items()
-    }
+    networks = {split: [(e.entry.zoo, e.entry.id, e.entry.target) for e in part] for split, part in examples.items()}
     told = json.dumps([asdict(config), networks], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]

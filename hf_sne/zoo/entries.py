@@ -31,6 +31,23 @@ def read_layers(layers: Sequence[Layer], tensors: Mapping[str, Tensor] | None = 
 
 
 @dataclass(frozen=True)
+class Target:
+    """What is predicted of networks: a column of their zoo, and the values that count as 0 and as 1."""
+
+    column: str = "test_accuracy"
+    low: float = 0.0
+    high: float = 1.0
+
+    def of(self, labels: Mapping[str, Any]) -> float:
+        """The scaled value in a row's labels; NaN where there is none."""
+        value = labels.get(self.column)
+        return float("nan") if value is None else (float(value) - self.low) / (self.high - self.low)
+
+
+ACCURACY = Target()
+
+
+@dataclass(frozen=True)
 class ZooEntry:
     """A checkpoint with its measured accuracy.
 
@@ -39,7 +56,8 @@ class ZooEntry:
         run: The training run it is a snapshot of; splits never divide a run.
         zoo: Name of the zoo.
         layers: Its layers in order.
-        test_accuracy: Measured, in [0, 1].
+        target: What is to be predicted of it, in [0, 1]: its measured test accuracy unless :func:`read_zoo` was told
+            otherwise.
         buffers: Names of the checkpoint's buffers, such as running means.
         labels: The remaining columns of its row.
     """
@@ -48,7 +66,7 @@ class ZooEntry:
     run: str
     zoo: str
     layers: tuple[Layer, ...]
-    test_accuracy: float
+    target: float
     buffers: tuple[str, ...] = ()
     labels: dict[str, Any] = field(default_factory=dict)
 

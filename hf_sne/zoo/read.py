@@ -11,22 +11,23 @@ from torch import Tensor
 from hf_sne.errors import UserError
 from hf_sne.weights import open_checkpoint
 from hf_sne.zoo.adapters import read_rows
-from hf_sne.zoo.entries import ZooEntry
+from hf_sne.zoo.entries import ACCURACY, Target, ZooEntry
 from hf_sne.zoo.manifest import MANIFEST
 from hf_sne.zoo.schema import Layout
 from hf_sne.zoo.stream import ZooStream, splits_of
 
 
-def read_zoo(source: str | Path, name: str = "") -> list[ZooEntry]:
-    """All networks of a zoo with a finite accuracy and finite weights.
+def read_zoo(source: str | Path, name: str = "", target: Target = ACCURACY) -> list[ZooEntry]:
+    """All networks of a zoo with finite weights and a target between 0 and 1.
 
     Args:
         source: A zoo folder of this package, its Hub id (streamed), or a folder in a layout that
             :mod:`hf_sne.zoo.adapters` knows.
         name: Of the zoo in its entries; the folder's by default.
+        target: What the entries tell to predict.
     """
-    entries = (_entry(name or Path(source).name, *network) for network in read_networks(source))
-    return [entry for entry in entries if 0.0 <= entry.test_accuracy <= 1.0 and _is_finite(entry)]
+    entries = (_entry(name or Path(source).name, target, *network) for network in read_networks(source))
+    return [entry for entry in entries if 0.0 <= entry.target <= 1.0 and _is_finite(entry)]
 
 
 def read_networks(source: str | Path) -> Iterator[tuple[dict[str, Any], dict[str, Tensor], Layout]]:
@@ -51,15 +52,16 @@ def read_networks(source: str | Path) -> Iterator[tuple[dict[str, Any], dict[str
                 yield labels, tensors, stream.layouts[labels["arch"]]
 
 
-def _entry(zoo: str, labels: dict[str, Any], tensors: dict[str, Tensor], layout: Layout) -> ZooEntry:
+def _entry(zoo: str, target: Target, labels: dict[str, Any], tensors: dict[str, Tensor], layout: Layout) -> ZooEntry:
+    known = _known(labels)
     return ZooEntry(
         id=str(labels["id"]),
         run=str(labels["run"]),
         zoo=zoo,
         layers=open_checkpoint(tensors).layers,
-        test_accuracy=float("nan") if labels["test_accuracy"] is None else float(labels["test_accuracy"]),
+        target=target.of(known),
         buffers=layout.buffers,
-        labels=_known(labels),
+        labels=known,
     )
 
 

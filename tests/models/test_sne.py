@@ -11,9 +11,9 @@ from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneModel, 
 CONFIGS = {
     "default": SneConfig(),
     "paper": SneConfig.paper(),
-    "positions": SneConfig(element_positions="added"),
+    "positions": SneConfig(element_positions="added", level_positions=True, type_positions=True),
     "projected": SneConfig(element_positions="projected", outgoing_view=False),
-    "one set": SneConfig(separate_bias=False, tensor_features=False, level_positions=False, type_positions=False),
+    "one set": SneConfig(separate_bias=False, tensor_features=False, network_set_to_set="deepset"),
     "linear attention": SneConfig(layer_set_to_set="isab", layer_set_to_vector="pma", network_set_to_set="sab"),
     "mse": SneConfig(loss="mse", chunk_size=16, head_layers=2, dropout=0.1),
 }
@@ -71,7 +71,7 @@ def test_save_and_load_with_the_auto_classes(config, tmp_path):
 @torch.no_grad()
 def test_half_precision_stays_close():
     model, batch = _model(SneConfig(num_references=8)), SneProcessor()([layers_of(mlp()), layers_of(cnn())])
-    model.calibration.radius.copy_(torch.tensor([0.1, 0.3]))
+    model.calibration.radius.copy_(torch.tensor([2.0, 6.0]))
     full = model(**batch).scores
     half = model.to(torch.bfloat16)(**batch)
     torch.testing.assert_close(half.scores, full, atol=0.02, rtol=0)

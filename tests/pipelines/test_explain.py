@@ -2,13 +2,18 @@
 
 import json
 
+import matplotlib.image
+import numpy as np
 import pytest
 import torch
 from networks import cnn, layers_of, mlp
 
-from hf_sne.pipelines import load_pipeline
+from hf_sne.pipelines import BUILT_IN_ENCODER, load_pipeline
 from hf_sne.pipelines.explain import DRAWS, UntrainedTensor, layer_attributions, untrained
-from hf_sne.pipelines.report import explanation_table
+from hf_sne.pipelines.plots import attribution_bars
+from hf_sne.pipelines.report import explanation_table, neighbour_table
+
+RECORD = json.loads((BUILT_IN_ENCODER / "results.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +63,34 @@ def test_an_attribution_is_what_the_score_loses_without_the_layer():
 
 def test_the_pipeline_explains_when_asked(pipe):
     plain, explained = pipe(cnn()), pipe(cnn(), explain=True)
-    layers = explained.pop("layers")
+    layers, neighbours = explained.pop("layers"), explained.pop("neighbours")
     assert explained == plain
     assert [row["name"] for row in layers] == ["0", "1", "4", "7", "9"]
     assert any(row["attribution"] for row in layers)
     assert pipe(cnn(), explain=True)["layers"] == layers, "the same draws at every call"
-    json.dumps(layers)
+    json.dumps([layers, neighbours])
+    assert len(neighbours) == 5
+    for neighbour in neighbours:
+        zoo, name = neighbour["name"].split("/")
+        assert zoo in RECORD["networks"]
+        assert name
+        assert 0 <= neighbour["test_accuracy"] <= 1
+
+
+def test_a_training_network_is_its_own_nearest_neighbour(pipe):
+    calibration = pipe.model.calibration
+    codes = calibration.references[:8] * calibration.scale + calibration.center
+    assert calibration.nearest(codes, 1)[1].flatten().tolist() == list(range(8))
+
+
+def test_bars_are_drawn_for_every_explained_checkpoint_whatever_its_names(pipe, tmp_path):
+    results = [pipe(cnn(), explain=True), pipe(mlp(), explain=True)]
+    results[0]["layers"][0]["name"] = "$\\frac{\x1b[2J"
+    results[1]["checkpoint"]["source"] = "a$b"
+    attribution_bars(results, tmp_path / "bars.png")
+    pixels = (matplotlib.image.imread(tmp_path / "bars.png")[..., :3] * 255).round().astype(int)
+    colours = {tuple(colour) for colour in np.unique(pixels.reshape(-1, 3), axis=0).tolist()}
+    assert colours & {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)}
 
 
 def test_the_table_shows_a_bar_for_each_layer_and_no_control_characters():
@@ -76,3 +103,10 @@ def test_the_table_shows_a_bar_for_each_layer_and_no_control_characters():
     assert [len(bar) for bar in bars] == [24, 12, 0]
     assert list(table.columns[3].cells) == ["+0.200", "-0.100", "+0.000"]
     assert "\x1b" not in table.title.plain + "".join(cell.plain for cell in table.columns[0].cells)
+
+
+def test_the_neighbours_are_shown_without_control_characters():
+    neighbours = [{"name": "zoo/run\x1b[2J", "test_accuracy": 0.5}]
+    table = neighbour_table({"checkpoint": {"source": "model"}, "neighbours": neighbours})
+    assert list(table.columns[1].cells) == ["0.500"]
+    assert "\x1b" not in table.columns[0]._cells[0].plain

@@ -3,7 +3,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 
-from hf_sne.pipelines.plots import scatter_predictions
+from hf_sne.pipelines.plots import reliability_diagram, scatter_panels, scatter_predictions
 
 
 def test_a_scatter_is_a_png_with_a_colour_a_family(tmp_path: Path) -> None:
@@ -14,8 +14,23 @@ def test_a_scatter_is_a_png_with_a_colour_a_family(tmp_path: Path) -> None:
     ]
     path = tmp_path / "scatter.png"
     scatter_predictions(points, "three families", path)
-    pixels = matplotlib.image.imread(path)[..., :3]
-    colours = {
-        tuple(colour) for colour in np.unique((pixels * 255).round().astype(int).reshape(-1, 3), axis=0).tolist()
-    }
-    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)} <= colours
+    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)} <= _colours(path)
+
+
+def test_panels_show_every_data_set(tmp_path: Path) -> None:
+    points = [{"data": name, "measured": place / 50, "predicted": 0.5} for name in "ab" for place in range(50)]
+    scatter_panels({"here": points, "elsewhere": points[:50]}, tmp_path / "panels.png")
+    assert len(_colours(tmp_path / "panels.png")) > 3
+    width, height = matplotlib.image.imread(tmp_path / "panels.png").shape[1::-1]
+    assert width > 1.5 * height, "two panels stand side by side"
+
+
+def test_a_reliability_diagram_has_a_line_a_group(tmp_path: Path) -> None:
+    coverages = {"test": [0.5, 0.9], "mnist": [0.4, 0.8], "cnn": [0.6, 1.0]}
+    reliability_diagram([0.5, 0.9], coverages, tmp_path / "lines.png")
+    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)} <= _colours(tmp_path / "lines.png")
+
+
+def _colours(path: Path) -> set[tuple[int, ...]]:
+    pixels = (matplotlib.image.imread(path)[..., :3] * 255).round().astype(int)
+    return {tuple(colour) for colour in np.unique(pixels.reshape(-1, 3), axis=0).tolist()}

@@ -15,6 +15,7 @@ def scored(source: str, score: float) -> dict[str, Any]:
     return {
         "score": score,
         "interval": {"low": score - 0.1, "high": score + 0.1, "level": 0.9},
+        "zoo_interval": {"low": score - 0.05, "high": score + 0.05, "level": 0.9},
         "in_distribution": {"verdict": score < 0.8, "percentile": 40.0},
         "coverage": {
             "parameters_total": 1200,

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 import hf_sne
 from hf_sne.errors import HfSneError
 from hf_sne.pipelines import BUILT_IN_ENCODER, TASK, load_pipeline
-from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError
+from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError, OutOfDistributionError
 from hf_sne.weights.errors import CheckpointError
 
 
@@ -34,9 +34,12 @@ def saved(tmp_path):
 def test_a_result_says_everything_about_a_score(pipe, saved):
     result = pipe(str(saved))
     json.dumps(result)
-    assert set(result) == {"score", "interval", "in_distribution", "coverage", "checkpoint", "predictor"}
-    assert 0 <= result["interval"]["low"] <= result["score"] <= result["interval"]["high"] <= 1
-    assert result["interval"]["level"] == 0.9
+    told = {"score", "interval", "zoo_interval", "in_distribution", "coverage", "checkpoint", "predictor"}
+    assert set(result) == told
+    for name in ("interval", "zoo_interval"):
+        assert 0 <= result[name]["low"] <= result["score"] <= result[name]["high"] <= 1
+        assert result[name]["level"] == 0.9
+    assert result["interval"]["low"] <= result["zoo_interval"]["low"]
     assert set(result["in_distribution"]) == {"verdict", "percentile"}
     assert 0 <= result["in_distribution"]["percentile"] <= 100
     assert result["coverage"]["parameters_read"] == sum(weight.numel() for weight in cnn().parameters())
@@ -161,3 +164,12 @@ def test_predictor_and_network_from_a_hub(pipe, saved, tmp_path):
     assert remote["score"] == pytest.approx(local["score"])
     assert remote["score"] == pytest.approx(pipe(saved)["score"], abs=1e-6)
     assert remote["checkpoint"]["commit"] == repos["org/network"].commit
+
+
+def test_strict_refuses_what_is_unlike_the_training_zoo(pipe):
+    strange = {name: 100.0 * tensor for name, tensor in cnn().state_dict().items() if tensor.is_floating_point()}
+    assert not pipe(strange)["in_distribution"]["verdict"]
+    with pytest.raises(OutOfDistributionError, match=r"farther than 100 % of them.*farther than 95 %"):
+        pipe(strange, strict=True)
+    (refusal,) = pipe.iterate([strange], strict=True)
+    assert refusal["refused"]["error"] == "OutOfDistributionError"

@@ -16,7 +16,7 @@ def moves(digit_zoos):
     legal, illegal = [], []
     for number, entry in enumerate(entries):
         groups = hidden_units(entry.layers)
-        if not groups or entry.test_accuracy < 0.5:
+        if not groups or entry.target < 0.5:
             continue
         tensors = {t.name: t.read() for layer in entry.layers for t in layer.tensors}
         orders = draw_permutations(groups, torch.Generator().manual_seed(number))

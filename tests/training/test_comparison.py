@@ -101,8 +101,23 @@ def test_predictions_are_of_the_test_networks_in_their_order(compared, root):
     for domain, splits in load_domains(config, root).items():
         (path,) = output.glob(f"predictions/{domain.data}-{domain.family}-sne-1-*.json")
         predicted = json.loads(path.read_text())[str(domain)]
-        tau = kendall_tau(predicted, [entry.test_accuracy for entry in splits["test"]])
+        tau = kendall_tau(predicted, [entry.target for entry in splits["test"]])
         assert tau == pytest.approx(results["cells"][f"{domain} -> {domain}"]["sne"]["seeds"][1])
+
+
+def test_errors_are_told_in_the_units_of_the_target(root, tmp_path):
+    settings = {**SETTINGS, "zoos": ["one"], "predictors": ["log_norm"], "seeds": [0]}
+    accuracy, wider = (
+        run_comparison(ComparisonConfig(**settings, target=target), root, tmp_path, lambda *_: None)["cells"]
+        for target in ({}, {"column": "test_accuracy", "low": -1, "high": 3})
+    )
+    for cell, row in accuracy.items():
+        found, scaled = row["log_norm"], wider[cell]["log_norm"]
+        assert scaled["kendall_tau"] == pytest.approx(found["kendall_tau"])
+        for name in ("mae", "r2"):
+            assert scaled[name] == pytest.approx(found[name])
+        assert scaled["mse"] == pytest.approx(found["mse"])
+        assert found["mse"]["low"] <= found["mse"]["value"] <= found["mse"]["high"]
 
 
 def test_hyper_parameters_are_numbers_that_tell_them_apart(root):

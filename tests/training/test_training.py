@@ -18,6 +18,7 @@ from hf_sne.training.experiment import Experiment, run_experiment
 from hf_sne.training.losses import invariance_loss
 from hf_sne.training.trainer import predict, train
 from hf_sne.weights.symmetry import hidden_units
+from hf_sne.zoo.read import read_zoo
 
 SETTINGS = {
     "epochs": 4,
@@ -37,27 +38,34 @@ def experiment(zoos):
     return Experiment.load(TrainingConfig(zoos=["digits-mlp", "digits-cnn"], **SETTINGS), zoos)
 
 
+def _of(experiment, split, zoo):
+    return [example for example in experiment.splits[split] if example.entry.zoo == zoo]
+
+
 def _train(experiment, output, **changes):
     config = TrainingConfig(zoos=["digits-mlp", "digits-cnn"], **(SETTINGS | changes))
-    splits = experiment.splits(config.zoos)
     history = []
     model = train(
-        config, experiment.maker, splits, output, Accelerator(cpu=True), lambda p: history.append(dict(p.history[-1]))
+        config,
+        experiment.maker,
+        experiment.training(),
+        output,
+        Accelerator(cpu=True),
+        lambda p: history.append(dict(p.history[-1])),
     )
     return model, history
 
 
 def test_no_run_is_in_two_splits(experiment):
-    for splits in experiment.zoos.values():
-        runs = [{example.entry.run for example in split} for split in splits.values()]
-        assert sum(map(len, runs)) == len(set.union(*runs))
+    runs = [{example.entry.run for example in examples} for examples in experiment.splits.values()]
+    assert sum(map(len, runs)) == len(set.union(*runs))
 
 
 def test_training_learns_to_predict_accuracy(experiment, zoos, tmp_path):
     """On the networks it is trained on: forty runs are too few to say anything of others."""
     config = replace(experiment.config, epochs=80, patience=80, order_weight=2.0, learning_rate=5e-3)
     experiment = Experiment.load(config, zoos)
-    splits = experiment.splits(config.zoos)
+    splits = experiment.training()
     history = []
     # Validated on the same networks: which epoch is kept must not hang on a handful of others.
     train(
@@ -69,9 +77,9 @@ def test_training_learns_to_predict_accuracy(experiment, zoos, tmp_path):
         lambda p: history.append(dict(p.history[-1])),
     )
     assert history[-1]["loss"] < history[0]["loss"] - 0.02
-    examples = experiment.gather("train", ["digits-mlp", "digits-cnn"])
+    examples = experiment.splits["train"]
     scores, _ = predict(SneForPerformancePrediction.from_pretrained(tmp_path / "model"), experiment.maker, examples)
-    assert kendall_tau(scores, np.array([example.entry.test_accuracy for example in examples])) > 0.6
+    assert kendall_tau(scores, np.array([example.entry.target for example in examples])) > 0.6
 
 
 def test_a_killed_run_resumes_to_the_same_curve(experiment, tmp_path):
@@ -85,7 +93,7 @@ def test_a_killed_run_resumes_to_the_same_curve(experiment, tmp_path):
             raise KilledError
 
     config = TrainingConfig(zoos=["digits-mlp", "digits-cnn"], **SETTINGS)
-    splits = experiment.splits(config.zoos)
+    splits = experiment.training()
     with pytest.raises(KilledError):
         train(config, experiment.maker, splits, tmp_path / "killed", Accelerator(cpu=True), kill)
     # A kill while the state is being exchanged leaves the old one under its other name.
@@ -109,7 +117,7 @@ def test_the_same_seed_gives_the_same_model_and_another_does_not(experiment, tmp
     scores = []
     for number, seed in enumerate((0, 0, 1)):
         model, _ = _train(experiment, tmp_path / str(number), epochs=2, seed=seed)
-        scores.append(predict(model, experiment.maker, experiment.gather("test", ["digits-mlp"]))[0])
+        scores.append(predict(model, experiment.maker, _of(experiment, "test", "digits-mlp"))[0])
     assert np.array_equal(scores[0], scores[1])
     assert not np.array_equal(scores[0], scores[2])
 
@@ -123,7 +131,7 @@ def test_the_invariance_term_earns_invariance(experiment, tmp_path):
         model, _ = _train(
             experiment, tmp_path / str(number), epochs=6, patience=6, invariance_weight=weight, model=config
         )
-        examples = [e for e in experiment.gather("train", ["digits-mlp"]) if e.layout.symmetry]
+        examples = [e for e in _of(experiment, "train", "digits-mlp") if e.layout.symmetry]
         with torch.no_grad():
             plain = model(**experiment.maker.encode(examples, None, 0)).logits
             permuted = model(**experiment.maker.encode(examples, torch.Generator().manual_seed(0), 10**6)).logits
@@ -134,7 +142,7 @@ def test_the_invariance_term_earns_invariance(experiment, tmp_path):
 
 def test_an_example_is_what_the_processor_makes_of_its_layers(experiment):
     for zoo in ("digits-mlp", "digits-cnn"):
-        example = experiment.gather("train", [zoo])[0]
+        example = _of(experiment, "train", zoo)[0]
         batch = experiment.maker.encode([example], None, 0)
         expected = experiment.maker.processor([example.entry.layers])
         assert batch.keys() == expected.keys()
@@ -143,7 +151,7 @@ def test_an_example_is_what_the_processor_makes_of_its_layers(experiment):
 
 
 def test_a_permuted_example_holds_the_permuted_network(experiment):
-    example = next(e for e in experiment.gather("train", ["digits-mlp"]) if len(hidden_units(e.entry.layers)) > 1)
+    example = next(e for e in _of(experiment, "train", "digits-mlp") if len(hidden_units(e.entry.layers)) > 1)
     plain = experiment.maker.encode([example], None, 0)
     moved = experiment.maker.encode([example], torch.Generator().manual_seed(3), 10**6)
     assert not torch.equal(plain["chunk_values"], moved["chunk_values"])
@@ -151,7 +159,7 @@ def test_a_permuted_example_holds_the_permuted_network(experiment):
 
 
 def test_chunk_sampling_keeps_small_tensors_whole(experiment):
-    examples = experiment.gather("train", ["digits-mlp"])
+    examples = _of(experiment, "train", "digits-mlp")
     example = max(examples, key=lambda each: len(each.layout.plan.gather))
     sampled = experiment.maker.encode([example], torch.Generator().manual_seed(0), 24)
     whole = experiment.maker.encode([example], None, 0)
@@ -167,21 +175,38 @@ def test_chunk_sampling_keeps_small_tensors_whole(experiment):
 
 def test_an_experiment_gives_a_calibrated_predictor_and_honest_results(zoos, tmp_path):
     names = ["digits-mlp", "digits-cnn"]
-    config = TrainingConfig(zoos=names, leave_out={"mlp": ["digits-mlp"]}, **SETTINGS)
-    result = run_experiment(config, zoos, tmp_path, Accelerator(cpu=True), lambda *_: None)
+    families = {read_zoo(zoos / name)[0].labels["family"]: name for name in names}
+    left_out = {family: {"family": [family]} for family in families}
+    config = TrainingConfig(zoos=names, leave_out=left_out, **SETTINGS)
+    result, rows = run_experiment(config, zoos, tmp_path, Accelerator(cpu=True), lambda *_: None)
     json.dumps(result)
     assert set(result["test"]) == set(names)
-    assert set(result["left_out"]["mlp"]) == {"digits-mlp"}
+    assert {family: set(found) for family, found in result["left_out"].items()} == {
+        family: {name} for family, name in families.items()
+    }
     row = result["test"]["digits-mlp"]
     assert -1 <= row["weight_statistics"]["kendall_tau"]["value"] <= 1
-    assert 0 <= row["sne"]["interval_coverage"] <= 1
-    model = SneForPerformancePrediction.from_pretrained(tmp_path / "predictor")
-    assert model.config.num_references > 10
-    assert 0 < float(model.calibration.radius[0]) <= float(model.calibration.radius[1]) <= 1
+    assert 0 <= row["sne"]["zoo_interval_coverage"] <= row["sne"]["interval_coverage"] <= 1
+    assert set(result["reliability"]["coverage"]) == {"test", *families}
+    assert set(result["coverage"]["left out"]) == set(result["coverage"]["family"]) == set(families)
+    assert {each.left_out for each in rows} == {"", *families}
+    assert all(each.low <= each.zoo_low <= each.score <= each.zoo_high <= each.high for each in rows)
+    calibration = SneForPerformancePrediction.from_pretrained(tmp_path / "predictor").calibration
+    assert len(calibration.references) == len(calibration.errors) > 10
+    assert 0 < float(calibration.radius[0]) <= float(calibration.radius[1])
+    known = {f"{e.entry.zoo}/{e.entry.id}": e.entry.target for e in Experiment.load(config, zoos).splits["train"]}
+    for place in range(len(calibration.names)):
+        assert known[calibration.name(place)] == pytest.approx(float(calibration.accuracies[place]))
     processor = SneProcessor.from_pretrained(tmp_path / "predictor")
     assert processor.to_dict() == SneProcessor.from_config(SneConfig(**config.model)).to_dict()
     again = ExampleMaker(processor)
-    assert len(predict(model, again, [])[0]) == 0
+    assert len(predict(SneForPerformancePrediction.from_pretrained(tmp_path / "predictor"), again, [])[0]) == 0
+
+
+def test_a_group_that_is_nowhere_is_refused_before_training(zoos):
+    config = TrainingConfig(zoos=["digits-mlp", "digits-cnn"], leave_out={"vits": {"family": ["vit"]}}, **SETTINGS)
+    with pytest.raises(UserError, match=r"leave_out 'vits' leaves \d+ networks to train on and 0 to test on"):
+        Experiment.load(config, zoos)
 
 
 def test_all_faults_of_a_config_are_named_at_once(tmp_path):
@@ -197,7 +222,7 @@ def test_all_faults_of_a_config_are_named_at_once(tmp_path):
             "'a' is in zoos and in test_zoos",
             "splits are train, test, must be",
             "splits add up to 0.9",
-            "names 'b', which is none of zoos",
+            "leave_out 'x' is ['b'], must be columns with lists of values",
             "model.hiden is no field",
         ),
         "zoos: [a": ("correct the YAML",),
