@@ -235,8 +235,10 @@ def _cell(found: Sequence[Any], targets: Any, counts: Any, scale: float) -> tupl
     tau = Resampled.mean(seeds)
     clipped = [np.clip(part, 0, 1) for part in found]
     squares = scale**2 * np.mean([(part - targets) ** 2 for part in clipped], axis=0)
+    ceiling = tau_ceiling(targets)
     told = {
         "kendall_tau": asdict(tau.interval()),
+        "tau_over_ceiling": asdict(tau.interval().scaled(1 / ceiling)) if ceiling > 0 else None,
         "seeds": [float(seed.values[0]) for seed in seeds],
         "mae": scale * float(np.mean([mae(part, targets) for part in clipped])),
         "mse": asdict(Resampled(counts @ squares / counts.sum(1)).interval()),

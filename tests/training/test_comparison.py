@@ -60,6 +60,7 @@ def test_every_predictor_has_every_cell_with_every_seed(compared):
         tau = row["sne"]["kendall_tau"]
         assert tau["low"] <= tau["value"] <= tau["high"]
         assert tau["value"] == pytest.approx(np.mean(row["sne"]["seeds"]))
+        assert row["sne"]["tau_over_ceiling"]["value"] == pytest.approx(tau["value"] / row["ceiling"])
         assert row["size_only"]["kendall_tau"]["value"] == 0.0, "all networks of a cell are of one size"
     assert stages[-1][1:] == (24, 24)
 
