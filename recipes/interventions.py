@@ -41,7 +41,7 @@ def main(
 ) -> None:
     """Kendall tau, within each network, between what a layer adds to the score and what it adds to the accuracy."""
     settings = TrainingConfig.from_yaml(config)
-    entries = [entry for name in settings.zoos for entry in read_zoo(zoos / name, name)]
+    entries = [entry for name in [*settings.zoos, *settings.test_zoos] for entry in read_zoo(zoos / name, name)]
     held_out = [entry for entry in split_entries(entries, settings)["test"] if entry.zoo == zoo]
     chosen = [
         entry

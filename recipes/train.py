@@ -14,13 +14,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from transformers.utils.logging import disable_progress_bar
 
 from hf_sne.errors import UserError
-from hf_sne.escape import spreadsheet_cell
+from hf_sne.escape import spreadsheet_cell, visible
 from hf_sne.optional import MissingPackageError
 from hf_sne.pipelines.plots import reliability_diagram, scatter_panels
 from hf_sne.training import trainer
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.experiment import run_experiment
 from hf_sne.training.measure import Measured
+from hf_sne.zoo.atomic import write_bytes
 
 
 def main(
@@ -52,15 +53,15 @@ def main(
             results, rows = run_experiment(settings, zoos, output, accelerator, report)
         accelerator.end_training()
     except UserError as error:
-        console.print(f"[red]{error}")
+        console.print(visible(str(error)), style="red", markup=False)
         raise typer.Exit(2) from error
     if accelerator.is_main_process:
-        (output / "results.json").write_text(json.dumps(results, indent=1))
+        write_bytes(output / "results.json", json.dumps(results, indent=1).encode() + b"\n")
         _write_predictions(rows, output / "predictions.csv")
-        _draw(rows, results["reliability"], output, console)
+        _draw(rows, settings.zoos, results["reliability"], output, console)
         for zoo, row in results["test"].items():
             sne, baseline = row["sne"]["kendall_tau"]["value"], row["weight_statistics"]["kendall_tau"]["value"]
-            console.print(f"{zoo:24} tau  SNE {sne:.3f}  weight statistics {baseline:.3f}")
+            console.print(f"{visible(zoo):24} tau  SNE {sne:.3f}  weight statistics {baseline:.3f}", markup=False)
         console.print(f"figures and predictions: {output}; to use it: hf-sne score ... --model {output / 'predictor'}")
 
 
@@ -73,14 +74,16 @@ def _write_predictions(rows: list[Measured], path: Path) -> None:
             writer.writerow({name: spreadsheet_cell(cell) if isinstance(cell, str) else cell for name, cell in cells})
 
 
-def _draw(rows: list[Measured], reliability: dict[str, Any], output: Path, console: Console) -> None:
+def _draw(
+    rows: list[Measured], trained_on: list[str], reliability: dict[str, Any], output: Path, console: Console
+) -> None:
     """Predicted against measured accuracy, and what the intervals kept."""
-    panels: dict[str, list[dict[str, Any]]] = {"test runs": [], "left out in turn": []}
+    panels: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        panel = panels["left out in turn" if row.left_out else "test runs"]
-        panel.append({"data": row.data, "measured": row.accuracy, "predicted": row.score})
+        panel = "left out in turn" if row.left_out else "test runs" if row.zoo in trained_on else "other zoos"
+        panels.setdefault(panel, []).append({"data": row.data, "measured": row.accuracy, "predicted": row.score})
     try:
-        scatter_panels({title: points for title, points in panels.items() if points}, output / "predicted.png")
+        scatter_panels(panels, output / "predicted.png")
         reliability_diagram(reliability["levels"], reliability["coverage"], output / "reliability.png")
     except MissingPackageError as error:
         console.print(f"[yellow]no figures drawn: {escape(str(error))}")

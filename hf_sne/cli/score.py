@@ -12,6 +12,7 @@ from hf_sne.cli.console import REFUSED, notes_console, results_console
 from hf_sne.cli.encoder import AUTO, load_encoder
 from hf_sne.cli.sources import expand_folders
 from hf_sne.escape import ascii_json
+from hf_sne.optional import require
 
 if TYPE_CHECKING:
     from hf_sne.pipelines import WeightPerformancePipeline
@@ -53,8 +54,8 @@ def score_command(
         raise typer.BadParameter("--json and --csv exclude each other")
     if explain and as_csv:
         raise typer.BadParameter("--explain and --csv exclude each other: explanations are in tables and in --json")
-    if figure and not explain:
-        raise typer.BadParameter("--figure needs --explain: explanations are what it draws")
+    if figure:
+        _check_figure(figure, explain)
     if model_revision and not model:
         raise typer.BadParameter("--model-revision needs --model")
     pipe = load_encoder(model, model_revision, device)
@@ -74,6 +75,15 @@ def score_command(
         _draw_explanations(results, figure)
     if any(row["error"] is not None for row in rows):
         raise typer.Exit(REFUSED)
+
+
+def _check_figure(path: Path, explain: bool) -> None:
+    """Before the work what would be found after it."""
+    if not explain:
+        raise typer.BadParameter("--figure needs --explain: explanations are what it draws")
+    if path.suffix.lower() != ".png" or not path.parent.is_dir():
+        raise typer.BadParameter(f"--figure {path} must end in .png, in a folder that is there")
+    require("matplotlib", "drawing", "plot")
 
 
 def _expanded(sources: Sequence[str], allow_pickle: bool) -> list[str]:

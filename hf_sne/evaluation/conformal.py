@@ -17,8 +17,9 @@ def conformal_quantile(
 ) -> float:
     """Half width of the interval: the ``ceil((n + 1) level)``-th smallest of ``|prediction - target|`` [n].
 
-    With ``weights`` [n] of mean 1, the smallest residual below which lies ``level`` of the weight, that of one network
-    more included (Tibshirani et al. 2019, weights that do not depend on the new network).
+    With ``weights`` [n], which sum to the number of networks that are independent, the smallest residual below which
+    lies ``level`` of the weight, 1 for a network more included (Tibshirani et al. 2019, weights that do not depend on
+    the new network).
     When n is too small for the level ``too_few``, by default 1.0, which covers every accuracy. Raises ``UserError`` on
     a NaN, a negative residual and a level outside (0, 1).
     """
@@ -30,7 +31,7 @@ def conformal_quantile(
     weights = np.ones(len(residuals)) if weights is None else finite_vector("weights", weights)
     order = np.argsort(residuals)
     # Rounding error must not push a whole number, as in 100 * 0.07, up to the next rank.
-    rank = int(np.searchsorted(np.cumsum(weights[order]), (len(residuals) + 1) * level - 1e-9))
+    rank = int(np.searchsorted(np.cumsum(weights[order]), (weights.sum() + 1) * level - 1e-9))
     return float(residuals[order[rank]]) if rank < len(residuals) else too_few
 
 

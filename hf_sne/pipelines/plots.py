@@ -10,6 +10,9 @@ from hf_sne.optional import require
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MAX_PANELS = 20
+MAX_BARS = 60
+_MAX_NAME = 60
 # Okabe and Ito's colours, told apart by colour-blind readers too; the markers tell families apart in print.
 _STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
 
@@ -54,7 +57,9 @@ def scatter_panels(panels: Mapping[str, Sequence[Mapping[str, Any]]], path: Path
             chosen = [point for point in points if point["data"] == name]
             colour, marker = _STYLES[place % len(_STYLES)]
             measured, predicted = ([point[axis] for point in chosen] for axis in ("measured", "predicted"))
-            axes.scatter(measured, predicted, s=10, color=colour, marker=marker, alpha=0.5, linewidths=0, label=name)
+            axes.scatter(
+                measured, predicted, s=10, color=colour, marker=marker, alpha=0.5, linewidths=0, label=_shown(name)
+            )
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=title)
         axes.set(xlabel="measured test accuracy", ylabel="accuracy predicted from the weights alone")
         axes.grid(alpha=0.25)
@@ -73,7 +78,7 @@ def reliability_diagram(levels: Sequence[float], coverages: Mapping[str, Sequenc
     for place, (name, shares) in enumerate(coverages.items()):
         colour, marker = _STYLES[place % len(_STYLES)]
         line = "-" if place < len(_STYLES) else ":"
-        axes.plot(levels, shares, color=colour, marker=marker, markersize=5, linestyle=line, label=name)
+        axes.plot(levels, shares, color=colour, marker=marker, markersize=5, linestyle=line, label=_shown(name))
     axes.set(xlim=(min(levels) - 0.02, 1.0), ylim=(min(0.5, *map(min, coverages.values())) - 0.02, 1.02))
     axes.set(xlabel="nominal level of the interval", ylabel="share of networks inside", title="Intervals kept")
     axes.grid(alpha=0.25)
@@ -82,27 +87,40 @@ def reliability_diagram(levels: Sequence[float], coverages: Mapping[str, Sequenc
 
 
 def attribution_bars(results: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """What training each layer adds to the score of explained checkpoints, as a PNG: a panel a checkpoint."""
+    """What training each layer adds to the score of explained checkpoints, as a PNG: a panel a checkpoint.
+
+    Of the first ``MAX_PANELS`` checkpoints, and of each the ``MAX_BARS`` layers with the largest bars, in their order.
+    """
     require("matplotlib", "drawing", "plot")
     from matplotlib.figure import Figure
 
-    rows = [max(1, len(result["layers"])) for result in results]
+    results = results[:MAX_PANELS]
+    shown = [_largest(result["layers"]) for result in results]
+    rows = [max(1, len(layers)) for layers in shown]
     figure = Figure(figsize=(7.0, sum(0.24 * count + 1.1 for count in rows)), layout="constrained")
     panels = figure.subplots(len(results), 1, squeeze=False, height_ratios=rows)[:, 0]
-    for axes, result in zip(panels, results, strict=True):
-        layers = result["layers"]
+    for axes, result, layers in zip(panels, results, shown, strict=True):
         values = [layer["attribution"] for layer in layers]
         colours = [_STYLES[0][0] if value > 0 else _STYLES[1][0] for value in values]
         axes.barh(range(len(layers)), values, color=colours)
-        # Names come from the checkpoint: a dollar would begin a formula.
-        names = [visible(layer["name"]).replace("$", r"\$") for layer in layers]
-        axes.set_yticks(range(len(layers)), names, fontsize=8)
+        axes.set_yticks(range(len(layers)), [_shown(layer["name"]) for layer in layers], fontsize=8)
         axes.invert_yaxis()
         axes.axvline(0, color="0.4", linewidth=0.8)
-        source = visible(str(result["checkpoint"]["source"])).replace("$", r"\$")
-        axes.set_title(f"{source}: predicted {result['score']:.3f}", fontsize=9)
+        axes.set_title(f"{_shown(result['checkpoint']['source'])}: predicted {result['score']:.3f}", fontsize=9)
         axes.set_xlabel("what training the layer adds to the score", fontsize=8)
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=130, format="png")
+
+
+def _largest(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    chosen = sorted(range(len(layers)), key=lambda place: -abs(layers[place]["attribution"]))[:MAX_BARS]
+    return [layers[place] for place in sorted(chosen)]
+
+
+def _shown(name: object) -> str:
+    """A name that anybody may have given, short enough for a label; a dollar or an underscore would be syntax."""
+    text = visible(str(name))
+    text = text if len(text) <= _MAX_NAME else f"...{text[3 - _MAX_NAME :]}"
+    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
 
 def _draw_family(axes: "Axes", members: Sequence[Mapping[str, Any]], family: str, colour: str, marker: str) -> None:

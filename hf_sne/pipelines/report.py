@@ -97,7 +97,8 @@ def score_table(rows: Sequence[Row]) -> Table:
     table = Table(title="Predicted test accuracy, from the weights alone", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("#", justify="right")
     table.add_column("checkpoint", overflow="fold")
-    for heading in ("predicted", f"{rows[0]['level']:.0%} interval", "in distribution", "read"):
+    level = f"{rows[0]['level']:.0%}"
+    for heading in ("predicted", f"{level} interval", f"{level}, zoos' data", "in distribution", "read"):
         table.add_column(heading, justify="right")
     for place, row in enumerate(rows, start=1):
         table.add_row(
@@ -105,6 +106,7 @@ def score_table(rows: Sequence[Row]) -> Table:
             Text(visible(row["source"])),
             f"{row['score']:.3f}",
             f"{row['low']:.3f}-{row['high']:.3f}",
+            f"{row['zoo_low']:.3f}-{row['zoo_high']:.3f}",
             "yes" if row["in_distribution"] else "NO",
             f"{row['fraction_read']:.1%}",
         )

@@ -112,9 +112,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
             output = self._predict(checkpoint, checkpoint.layers)
             assessment = self.model.calibration(output.scores, output.network_embedding)
             if strict and not bool(assessment.in_distribution):
-                found = f"it is farther than {float(assessment.percentile):.0f} % of them"
-                allowed = f"farther than {self.model.config.in_distribution_percentile:.0f} %"
-                raise OutOfDistributionError(checkpoint.source, found=found, allowed=allowed)
+                raise self._strange(checkpoint, float(assessment.percentile))
             layers = self._explain(checkpoint, output) if explain else None
         return {
             "checkpoint": checkpoint,
@@ -123,6 +121,16 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
             "assessment": assessment,
             "layers": layers,
         }
+
+    def _strange(self, checkpoint: Checkpoint, percentile: float) -> HfSneError:
+        if not self.model.calibration.is_fitted:
+            return UserError(
+                f"the predictor {self.model.config.predictor_name} was never calibrated: nothing is strange to it",
+                fix="use the folder predictor/ that training writes, or score without strict",
+            )
+        found = f"its distance is in percentile {percentile:.0f} of theirs"
+        allowed = f"up to percentile {self.model.config.in_distribution_percentile:.0f}"
+        return OutOfDistributionError(checkpoint.source, found=found, allowed=allowed)
 
     def _predict(self, checkpoint: Checkpoint, layers: Sequence[Layer | UntrainedLayer]) -> SnePredictionOutput:
         structure, blocks = self._stream(checkpoint, layers)

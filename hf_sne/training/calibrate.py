@@ -1,6 +1,7 @@
 """Fit what stands beside a score: intervals and the distance percentile, on runs that training never saw."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from hf_sne.evaluation.conformal import conformal_quantile
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction
 from hf_sne.models.sne.calibration_sne import EVERYTHING
+from hf_sne.zoo.entries import ZooEntry, targets
 
 Floats = NDArray[np.floating]
 
@@ -18,13 +20,16 @@ MAX_REFERENCES = 1024
 
 @dataclass(frozen=True)
 class Predicted:
-    """A model's predictions of n networks: scores [n], embeddings [n, h], measured accuracies [n], zoos, ids."""
+    """A model's predictions of n networks: scores [n], embeddings [n, h], and the networks."""
 
     scores: Floats
     embeddings: Floats
-    targets: Floats
-    zoos: list[str]
-    ids: list[str]
+    entries: list[ZooEntry]
+
+    @property
+    def targets(self) -> Floats:
+        """Measured accuracies, [n]."""
+        return targets(self.entries)
 
     @property
     def errors(self) -> Floats:
@@ -38,15 +43,23 @@ class Predicted:
         ratios: Floats = np.minimum(self.errors / expected, EVERYTHING)
         return ratios
 
-    def radius(self, model: SneForPerformancePrediction, level: float) -> float:
-        """What the ratios stay below with that chance, zoos weighing the same; EVERYTHING where they are too few."""
-        return conformal_quantile(self.ratios(model), level, equal_weights(self.zoos), too_few=EVERYTHING)
+
+def radius_for(ratios: Floats, entries: Sequence[ZooEntry], level: float) -> float:
+    """What the ratios stay below with that chance, zoos weighing the same; EVERYTHING where the runs are too few."""
+    return conformal_quantile(ratios, level, run_weights(entries), too_few=EVERYTHING)
 
 
-def equal_weights(zoos: Sequence[str]) -> Floats:
-    """Weights [n] under which every zoo counts the same, of mean 1: a zoo of many easy networks must not decide."""
-    _, place, counts = np.unique(np.asarray(zoos), return_inverse=True, return_counts=True)
-    return np.asarray(len(place) / len(counts) / counts[place], dtype=np.float64)
+def run_weights(entries: Sequence[ZooEntry]) -> Floats:
+    """Weights [n] that sum to the number of runs: zoos weigh the same, and in a zoo its runs.
+
+    A zoo of many easy networks must not decide, and the checkpoints of a run are not independent.
+    """
+    if not entries:
+        return np.zeros(0)
+    runs = Counter((entry.zoo, entry.run) for entry in entries)
+    zoos = Counter(zoo for zoo, _ in runs)
+    total = len({run for _, run in runs})
+    return np.array([total / len(zoos) / zoos[e.zoo] / runs[e.zoo, e.run] for e in entries])
 
 
 def calibrate(
@@ -74,21 +87,20 @@ def calibrate(
     calibration.references.copy_(calibration.standardise(embeddings[chosen]))
     calibration.accuracies.copy_(torch.as_tensor(trained_on.targets[chosen]))
     calibration.errors.copy_(torch.as_tensor(trained_on.errors[chosen]))
-    calibration.name_references([f"{trained_on.zoos[place]}/{trained_on.ids[place]}" for place in chosen])
+    calibration.name_references([f"{trained_on.entries[place].zoo}/{trained_on.entries[place].id}" for place in chosen])
     distances = calibration.distance(torch.as_tensor(held_out.embeddings))
     calibration.distances.copy_(distances.quantile(torch.linspace(0, 1, 101)))
-    own = held_out.radius(calibrated, model.config.interval_level)
+    own = radius_for(held_out.ratios(calibrated), held_out.entries, model.config.interval_level)
     calibration.radius.copy_(torch.tensor([own, EVERYTHING]))
     calibrated.eval()
     return calibrated
 
 
-def set_radius_elsewhere(model: SneForPerformancePrediction, left_out: Mapping[str, float]) -> None:
-    """Set how wide intervals are of networks of other data sets and families than the zoos', if any were left out.
+def radius_elsewhere(own: float, left_out: Iterable[float]) -> float:
+    """The radius for networks of other data sets and families than the zoos', EVERYTHING where none was left out.
 
-    ``left_out`` tells, of each group of networks, the radius that a model trained without it would have needed. The
-    widest counts: of k groups and a new one in random order, the new one needs a wider one with the chance 1 / (k + 1).
+    ``left_out`` are the radii that models trained without a group of networks would have needed on it. The widest
+    counts: if k data sets and a new one were drawn alike, the new one needs a wider one with the chance 1 / (k + 1).
     """
-    if left_out:
-        own = float(model.calibration.radius[0])
-        model.calibration.radius[1] = max(own, *left_out.values())
+    needed = list(left_out)
+    return max(own, *needed) if needed else EVERYTHING

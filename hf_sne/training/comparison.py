@@ -19,11 +19,11 @@ from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.experiment import split_entries
 from hf_sne.training.folds import FOLDS, Domain, Fold
-from hf_sne.training.predictors import PREDICTORS, SNE, accuracies
+from hf_sne.training.predictors import PREDICTORS, SNE
 from hf_sne.training.system_info import system_info
 from hf_sne.version import __version__
 from hf_sne.zoo.atomic import write_bytes
-from hf_sne.zoo.entries import Target, ZooEntry
+from hf_sne.zoo.entries import Target, ZooEntry, targets
 from hf_sne.zoo.read import read_zoo
 
 RESAMPLES = 1000
@@ -134,7 +134,7 @@ def _fit(config: ComparisonConfig, zoos: Zoos, fold: Fold, name: str, seed: int,
     tests = {str(domain): zoos[domain]["test"] for domain in fold.test}
     networks = [[(entry.zoo, entry.id, entry.target) for entry in part] for part in (*parts.values(), *tests.values())]
     # How SNE is trained is nothing to the baselines, which need not be fitted anew when that changes.
-    settings = {**asdict(config.sne), "zoos": []} if name in SNE else {}
+    settings = {**config.sne.resolved(), "zoos": []} if name in SNE else {}
     told = json.dumps([__version__, settings, name, seed, networks, list(tests)], sort_keys=True)
     fingerprint = hashlib.sha256(told.encode()).hexdigest()[:16]
     path = output / "predictions" / f"{_slug(fold.name)}-{name}-{seed}-{fingerprint}.json"
@@ -202,12 +202,12 @@ def _measure(
             entries = zoos[domain]["test"]
             # The same test networks are drawn in the same way whatever was trained on.
             counts = draw_counts([entry.run for entry in entries], RESAMPLES, seed=0)
-            cells[cell] = {"ceiling": tau_ceiling(accuracies(entries)), "test": len(entries)}
+            cells[cell] = {"ceiling": tau_ceiling(targets(entries)), "test": len(entries)}
             for name, fits in predictions[fold.name].items():
                 found = [fit[str(domain)] for fit in fits]
                 refused = next((part for part in found if isinstance(part, str)), None)
                 if refused is None:
-                    taus[name][cell], cells[cell][name] = _cell(found, accuracies(entries), counts, scale)
+                    taus[name][cell], cells[cell][name] = _cell(found, targets(entries), counts, scale)
                 else:
                     cells[cell][name] = {"refused": refused}
     first = config.predictors[0]
@@ -229,20 +229,20 @@ def _groups(folds: Sequence[Fold]) -> dict[str, list[str]]:
     return {name: cells for name, cells in groups.items() if cells}
 
 
-def _cell(found: Sequence[Any], targets: Any, counts: Any, scale: float) -> tuple[Resampled, dict[str, Any]]:
+def _cell(found: Sequence[Any], truth: Any, counts: Any, scale: float) -> tuple[Resampled, dict[str, Any]]:
     """Tau and squared error averaged over the seeds, their intervals over runs, and each seed's own tau."""
-    seeds = [Resampled(resampled_tau(part, targets, counts)) for part in found]
+    seeds = [Resampled(resampled_tau(part, truth, counts)) for part in found]
     tau = Resampled.mean(seeds)
     clipped = [np.clip(part, 0, 1) for part in found]
-    squares = scale**2 * np.mean([(part - targets) ** 2 for part in clipped], axis=0)
-    ceiling = tau_ceiling(targets)
+    squares = scale**2 * np.mean([(part - truth) ** 2 for part in clipped], axis=0)
+    ceiling = tau_ceiling(truth)
     told = {
         "kendall_tau": asdict(tau.interval()),
         "tau_over_ceiling": asdict(tau.interval().scaled(1 / ceiling)) if ceiling > 0 else None,
         "seeds": [float(seed.values[0]) for seed in seeds],
-        "mae": scale * float(np.mean([mae(part, targets) for part in clipped])),
+        "mae": scale * float(np.mean([mae(part, truth) for part in clipped])),
         "mse": asdict(Resampled(counts @ squares / counts.sum(1)).interval()),
-        "r2": float(np.mean([r2(part, targets) for part in clipped])),
+        "r2": float(np.mean([r2(part, truth) for part in clipped])),
     }
     return tau, told
 

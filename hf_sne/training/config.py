@@ -1,7 +1,8 @@
 """What a training run is told: a YAML file checked whole, with every fault named at once."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -58,6 +59,10 @@ class TrainingConfig:
     max_chunks: int = 256
     model: dict[str, Any] = field(default_factory=dict)
     trackers: list[str] = field(default_factory=list)
+
+    def resolved(self) -> dict[str, Any]:
+        """All that decides a training, with the fields of SneConfig that are at their defaults."""
+        return {**asdict(self), "model": SneConfig(**self.model).to_dict()}
 
     @classmethod
     def from_yaml(cls, path: Path) -> "TrainingConfig":
@@ -116,6 +121,11 @@ def _faults_between(config: TrainingConfig) -> list[str]:
         f"leave_out {group!r} is {told!r}, must be columns with lists of values, as {{family: [mlp]}}"
         for group, told in config.leave_out.items()
         if not isinstance(told, dict) or not told or not all(isinstance(values, list) for values in told.values())
+    ]
+    faults += [
+        f"leave_out {group!r} must be a name of letters, digits, - and _"
+        for group in config.leave_out
+        if not isinstance(group, str) or not re.fullmatch(r"\w[\w-]*", group)
     ]
     faults += [f"{zoo!r} is in zoos and in test_zoos" for zoo in config.test_zoos if zoo in config.zoos]
     if config.patience < 0:

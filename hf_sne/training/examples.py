@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from transformers import BatchFeature
 
@@ -50,11 +48,6 @@ class Example:
     statistics: Tensor
     shuffled: Tensor
     layout: Layout
-
-
-def accuracies(examples: Sequence[Example]) -> NDArray[np.float64]:
-    """Measured test accuracies, [n]."""
-    return np.array([example.entry.target for example in examples], dtype=np.float64)
 
 
 class ExampleMaker:

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 
 from hf_sne.errors import UserError
 from hf_sne.evaluation.splits import check_disjoint_runs, split_by_run
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
-from hf_sne.training.calibrate import Predicted, calibrate, set_radius_elsewhere
+from hf_sne.training.calibrate import Predicted, calibrate
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.examples import Example, ExampleMaker
 from hf_sne.training.measure import (
@@ -22,6 +24,7 @@ from hf_sne.training.measure import (
     interval_report,
     measure,
     predict_all,
+    radii,
     reliability,
     summarise,
 )
@@ -70,22 +73,39 @@ class Experiment:
                     fix="add runs, or a larger share for test; a zoo's name is that of its folder, without a path",
                 )
         for group in self.config.leave_out:
-            kept, left = self.training(group), self.tests(group)
-            if not left or not all(kept[split] for split in ("train", "validation", "calibration")):
-                raise UserError(
-                    f"leave_out {group!r} leaves {len(kept['train'])} networks to train on and {len(left)} to test on, "
-                    "from zoos with at least 2 test runs in the group; at least one of each is needed",
-                    fix="name values that the columns of the zoos hold",
-                )
+            self._check_group(group)
         check_disjoint_runs({name: [e.entry.run for e in examples] for name, examples in self.splits.items()})
+
+    def _check_group(self, group: str) -> None:
+        level = SneConfig(**self.config.model).interval_level
+        # With fewer calibration runs no interval but [0, 1] has the level, and the widest counts for all networks.
+        enough = ceil(level / (1 - level) - 1e-9)
+        left = {"calibration": self.group(group, "calibration"), "test": self.tests(group)}
+        kept = {"train": 2, "validation": 2, "calibration": 2}
+        for name, splits, needed in (
+            ("kept", self.training(group), kept),
+            ("left out", left, {"calibration": enough, "test": 2}),
+        ):
+            for split, count in needed.items():
+                runs = len({example.entry.run for example in splits[split]})
+                if runs < count:
+                    raise UserError(
+                        f"leave_out {group!r}: {runs} {split} runs are {name}, at least {count} are needed",
+                        fix="name values that the columns of the zoos hold, or add runs",
+                    )
 
     def training(self, without: str = ALL) -> Splits:
         """All splits of the zoos that are trained on, without a group if one is named."""
-        return {split: self._of(split, lambda e: not without or not self._is_in(without, e)) for split in self.splits}
+        return {split: self._of(split, lambda e: not self.is_in(without, e.entry)) for split in self.splits}
 
     def group(self, name: str, split: str) -> list[Example]:
         """One split of a group that is left out."""
-        return self._of(split, lambda example: self._is_in(name, example))
+        return self._of(split, lambda example: self.is_in(name, example.entry))
+
+    def is_in(self, group: str, entry: ZooEntry) -> bool:
+        """Whether a network is one of a group's; none is of the group that :data:`ALL` stands for."""
+        columns = self.config.leave_out.get(group)
+        return columns is not None and all(entry.labels.get(column) in values for column, values in columns.items())
 
     def tests(self, group: str = ALL) -> list[Example]:
         """Test networks of the zoos that are trained on, or of a group, from zoos with two runs of them or more."""
@@ -109,10 +129,6 @@ class Experiment:
 
     def _of(self, split: str, wanted: Callable[[Example], bool]) -> list[Example]:
         return [e for e in self.splits[split] if e.entry.zoo in self.config.zoos and wanted(e)]
-
-    def _is_in(self, group: str, example: Example) -> bool:
-        columns = self.config.leave_out[group]
-        return all(example.entry.labels.get(column) in values for column, values in columns.items())
 
 
 def split_entries(entries: Sequence[ZooEntry], config: TrainingConfig) -> dict[str, list[ZooEntry]]:
@@ -154,12 +170,10 @@ def run_experiment(
         return {}, []
     report("calibrating", None)
     held = {group: _hold_out(experiment, model, group) for group, model in models.items()}
-    own, left_out = held[ALL], {group: held[group] for group in config.leave_out}
-    level = own.model.config.interval_level
-    radii = {group: each.radius(level) for group, each in left_out.items()}
+    own = held[ALL]
     for group, each in held.items():
-        # Of a model that was trained without a group, what that group would need is unknown.
-        set_radius_elsewhere(each.model, {name: radius for name, radius in radii.items() if name != group})
+        level = each.model.config.interval_level
+        each.model.calibration.radius.copy_(torch.tensor(radii(held, group, level, experiment.is_in)))
     own.model.save_pretrained(output / PREDICTOR)
     experiment.maker.processor.save_pretrained(output / PREDICTOR)
     baselines = {}
@@ -176,13 +190,13 @@ def run_experiment(
         "radius": own.model.calibration.radius.tolist(),
         "networks": experiment.count(),
         "test": summarise([*rows[ALL], *elsewhere]),
-        "left_out": {group: summarise(rows[group]) for group in left_out},
+        "left_out": {group: summarise(rows[group]) for group in config.leave_out},
         "coverage": {
             "family": grouped(rows[ALL], lambda row: row.family),
             "data": grouped(rows[ALL], lambda row: row.data),
-            "left out": {group: interval_report(rows[group]) for group in left_out},
+            "left out": {group: interval_report(rows[group]) for group in config.leave_out},
         },
-        "reliability": reliability(own, left_out),
+        "reliability": reliability(held, experiment.is_in),
     }
     return results, [row for found in (*rows.values(), elsewhere) for row in found]
 
@@ -193,10 +207,9 @@ def _hold_out(experiment: Experiment, model: SneForPerformancePrediction, left_o
     def predicted(examples: list[Example]) -> Predicted:
         return predict_all(model, experiment.maker, examples)
 
-    own = experiment.training(left_out)
-    trained_on, held_out = predicted(own["train"]), predicted(own["calibration"])
-    calibrated = calibrate(model, trained_on, held_out, experiment.config.seed)
-    if left_out:
-        held_out = predicted(experiment.group(left_out, "calibration"))
+    training = experiment.training(left_out)
+    trained_on, own = predicted(training["train"]), predicted(training["calibration"])
+    calibrated = calibrate(model, trained_on, own, experiment.config.seed)
+    elsewhere = predicted(experiment.group(left_out, "calibration")) if left_out else None
     tests = experiment.tests(left_out)
-    return Held(left_out, calibrated, held_out, tests, predicted(tests))
+    return Held(left_out, calibrated, own, elsewhere, tests, predicted(tests))

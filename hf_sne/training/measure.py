@@ -4,6 +4,7 @@ Everything is told of the test runs, and of each group that was left out by the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +17,10 @@ from hf_sne.evaluation.conformal import coverage
 from hf_sne.models.baselines.tuned_regressor import TunedRegressor
 from hf_sne.models.baselines.weight_statistics import pooled_features
 from hf_sne.models.sne import SneForPerformancePrediction
-from hf_sne.training.calibrate import Predicted
-from hf_sne.training.examples import Example, ExampleMaker, accuracies
+from hf_sne.training.calibrate import Predicted, radius_elsewhere, radius_for, run_weights
+from hf_sne.training.examples import Example, ExampleMaker
 from hf_sne.training.trainer import predict
+from hf_sne.zoo.entries import ZooEntry, targets
 
 # Nominal levels at which the intervals' coverage is told.
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -52,41 +54,66 @@ class Held:
     Args:
         left_out: Name of the group without which it was trained, empty: all zoos.
         model: The model.
-        calibration: Predictions by which a radius is set: on calibration runs, of the group if one was left out.
+        own: Predictions of calibration runs of the zoos that it was trained on.
+        elsewhere: Of calibration runs of the group; none where none was left out.
         examples: Test networks, of the group if one was left out.
         test: Predictions of them.
     """
 
     left_out: str
     model: SneForPerformancePrediction
-    calibration: Predicted
+    own: Predicted
+    elsewhere: Predicted | None
     examples: list[Example]
     test: Predicted
-
-    def radius(self, level: float) -> float:
-        """What the intervals of the calibration networks need to cover them with that chance, in expected errors."""
-        return self.calibration.radius(self.model, level)
 
     def on(self, examples: list[Example], maker: ExampleMaker) -> "Held":
         """The same model and other test networks."""
         return replace(self, examples=examples, test=predict_all(self.model, maker, examples))
 
-    def share_within(self, radius: float) -> float:
-        """Of the test networks."""
-        return float((self.test.ratios(self.model) <= radius).mean())
+    def share_inside(self, radii: tuple[float, float]) -> float:
+        """Of the test networks whose truth is covered with these radii; runs and zoos weigh the same.
+
+        By the interval for networks of any data where a group was left out, else by that for the zoos' own.
+        """
+        calibration = deepcopy(self.model.calibration)
+        calibration.radius.copy_(torch.tensor(radii))
+        with torch.no_grad():
+            assessed = calibration(torch.as_tensor(self.test.scores), torch.as_tensor(self.test.embeddings))
+        low, high = (assessed.interval if self.left_out else assessed.zoo_interval).double().numpy().T
+        inside = (low <= self.test.targets) & (self.test.targets <= high)
+        return float(np.average(inside, weights=run_weights(self.test.entries)))
+
+
+def radii(
+    held: Mapping[str, Held], group: str, level: float, is_in: Callable[[str, ZooEntry], bool]
+) -> tuple[float, float]:
+    """The radius of a group's model on its own zoos, and on others.
+
+    The latter by the errors of the other models on their groups, less the networks that are in this group too. Those
+    models were trained on the rest of this group.
+    """
+    each = held[group]
+    own = radius_for(each.own.ratios(each.model), each.own.entries, level)
+    needed = []
+    for name, other in held.items():
+        if name != group and other.elsewhere is not None:
+            kept = np.array([not is_in(group, entry) for entry in other.elsewhere.entries])
+            entries = [entry for entry, keep in zip(other.elsewhere.entries, kept, strict=True) if keep]
+            needed.append(radius_for(other.elsewhere.ratios(other.model)[kept], entries, level))
+    return own, radius_elsewhere(own, needed)
 
 
 def predict_all(model: SneForPerformancePrediction, maker: ExampleMaker, examples: Sequence[Example]) -> Predicted:
     """A model's predictions of examples."""
     scores, embeddings = predict(model, maker, examples)
-    entries = [example.entry for example in examples]
-    return Predicted(scores, embeddings, accuracies(examples), [e.zoo for e in entries], [e.id for e in entries])
+    return Predicted(scores, embeddings, [example.entry for example in examples])
 
 
 def fit_baseline(examples: Sequence[Example]) -> TunedRegressor:
     """Gradient boosting on pooled weight statistics of these networks."""
-    runs = [example.entry.run for example in examples]
-    return TunedRegressor().fit(_features(examples), accuracies(examples), runs)
+    entries = [example.entry for example in examples]
+    return TunedRegressor().fit(_features(examples), targets(entries), [entry.run for entry in entries])
 
 
 @torch.no_grad()
@@ -133,10 +160,10 @@ def summarise(rows: Sequence[Measured]) -> dict[str, Any]:
     results = {}
     for zoo in dict.fromkeys(row.zoo for row in rows):
         chosen = [row for row in rows if row.zoo == zoo]
-        targets, runs = [row.accuracy for row in chosen], [row.run for row in chosen]
+        truth, runs = [row.accuracy for row in chosen], [row.run for row in chosen]
         results[zoo] = {
-            "sne": evaluate_predictions([row.score for row in chosen], targets, runs) | interval_report(chosen),
-            "weight_statistics": evaluate_predictions([row.weight_statistics for row in chosen], targets, runs),
+            "sne": evaluate_predictions([row.score for row in chosen], truth, runs) | interval_report(chosen),
+            "weight_statistics": evaluate_predictions([row.weight_statistics for row in chosen], truth, runs),
         }
     return results
 
@@ -144,11 +171,11 @@ def summarise(rows: Sequence[Measured]) -> dict[str, Any]:
 def interval_report(rows: Sequence[Measured]) -> dict[str, Any]:
     """How often the intervals cover the truth and how wide they are, and how many networks look familiar."""
     values = np.array([(row.low, row.high, row.zoo_low, row.zoo_high, row.accuracy) for row in rows])
-    low, high, zoo_low, zoo_high, targets = values.T
+    low, high, zoo_low, zoo_high, truth = values.T
     return {
-        "interval_coverage": coverage(low, high, targets),
+        "interval_coverage": coverage(low, high, truth),
         "interval_width": float((high - low).mean()),
-        "zoo_interval_coverage": coverage(zoo_low, zoo_high, targets),
+        "zoo_interval_coverage": coverage(zoo_low, zoo_high, truth),
         "zoo_interval_width": float((zoo_high - zoo_low).mean()),
         "in_distribution": float(np.mean([row.in_distribution for row in rows])),
     }
@@ -161,14 +188,15 @@ def grouped(rows: Sequence[Measured], key: Callable[[Measured], str]) -> dict[st
     return {name: {"networks": len(part), **interval_report(part)} for name, part in parts.items()}
 
 
-def reliability(own: Held, left_out: Mapping[str, Held]) -> dict[str, Any]:
-    """Coverage at each of :data:`LEVELS`: of the test runs, and of each group by the widest radius of the others."""
-    coverages = {"test": [own.share_within(own.radius(level)) for level in LEVELS]}
-    for group, held in left_out.items():
-        others = [other for name, other in left_out.items() if name != group]
-        if others:
-            coverages[group] = [held.share_within(max(o.radius(level) for o in others)) for level in LEVELS]
-    return {"levels": list(LEVELS), "coverage": coverages}
+def reliability(held: Mapping[str, Held], is_in: Callable[[str, ZooEntry], bool]) -> dict[str, Any]:
+    """Coverage at each of :data:`LEVELS`, of the test runs and of each group that was left out."""
+    return {
+        "levels": list(LEVELS),
+        "coverage": {
+            group or "test": [each.share_inside(radii(held, group, level, is_in)) for level in LEVELS]
+            for group, each in held.items()
+        },
+    }
 
 
 def _features(examples: Sequence[Example]) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from hf_sne.training.config import TrainingConfig
 from hf_sne.training.examples import ExampleMaker
 from hf_sne.training.fit_module import Encode, fit_module, predict_module
 from hf_sne.training.trainer import predict, train
-from hf_sne.zoo.entries import ReadLayer, ZooEntry
+from hf_sne.zoo.entries import ReadLayer, ZooEntry, targets
 from hf_sne.zoo.schema import HYPERPARAMETERS
 
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ _DEEP_SETS = SneProcessor(neuron_level=False, outgoing_view=False, statistics=()
 
 
 class Predictor(Protocol):
-    """Learns from labelled networks to predict the accuracy of others."""
+    """Learns from labelled networks to predict the targets of others, most often their accuracies."""
 
     def fit(self, train: Entries, validation: Entries, seed: int, work: Path) -> None:
         """Learn; a killed call that is made again may go on from what it left in ``work``.
@@ -50,11 +50,6 @@ class Predictor(Protocol):
         Raises:
             OtherArchitectureError: the networks are of another architecture than those it was fitted on.
         """
-
-
-def accuracies(entries: Entries) -> Floats:
-    """Measured test accuracies, [n]."""
-    return np.array([entry.target for entry in entries])
 
 
 @dataclass
@@ -89,7 +84,7 @@ class VectorPredictor:
         """Tune and fit."""
         entries = [*train_entries, *validation]
         runs = [entry.run for entry in entries]
-        self._regressor = TunedRegressor(self.kind, seed).fit(self.features(entries), accuracies(entries), runs)
+        self._regressor = TunedRegressor(self.kind, seed).fit(self.features(entries), targets(entries), runs)
 
     def predict(self, entries: Entries) -> Floats:
         """Accuracies [n]."""
@@ -113,8 +108,8 @@ class ModulePredictor:
         """Tune and train."""
         self._module = fit_module(
             lambda: self.build(train_entries),
-            (self.encode(train_entries), accuracies(train_entries)),
-            (self.encode(validation), accuracies(validation)),
+            (self.encode(train_entries), targets(train_entries)),
+            (self.encode(validation), targets(validation)),
             epochs=_BASELINE_EPOCHS,
             batch_size=_BATCH_SIZE,
             seed=seed,
@@ -147,7 +142,7 @@ def _number(value: Any) -> float:
     """Of a category some number that is always the same: trees tell categories apart by it."""
     if value is None:
         return -1.0
-    return float(zlib.crc32(value.encode())) if isinstance(value, str) else float(value)
+    return float(zlib.crc32(value.encode()) % 1000) if isinstance(value, str) else float(value)
 
 
 def _encode_flat(entries: Entries) -> Encode:

@@ -19,9 +19,10 @@ from hf_sne.errors import UserError
 from hf_sne.evaluation.metrics import kendall_tau, mae
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction
 from hf_sne.training.config import TrainingConfig
-from hf_sne.training.examples import Example, ExampleMaker, accuracies
+from hf_sne.training.examples import Example, ExampleMaker
 from hf_sne.training.losses import training_loss
 from hf_sne.weights.symmetry import permute, permute_one_side
+from hf_sne.zoo.entries import targets
 
 STATE = "state"
 BEST = "model"
@@ -106,7 +107,7 @@ class _Batch:
 
     @property
     def labels(self) -> Tensor:
-        """Accuracies, [b]."""
+        """What is to be predicted, [b]."""
         return torch.tensor([example.entry.target for example in self.examples])
 
     @property
@@ -142,7 +143,7 @@ def _to(inputs: Any, device: torch.device) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def predict(
-    model: torch.nn.Module, maker: ExampleMaker, examples: Sequence[Example], batch_size: int = 32
+    model: SneForPerformancePrediction, maker: ExampleMaker, examples: Sequence[Example], batch_size: int = 32
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores [n] and network embeddings [n, h] of examples, whole networks, no augmentation."""
     model.eval()
@@ -154,7 +155,7 @@ def predict(
         scores.append(result.scores.cpu())
         embeddings.append(result.network_embedding.float().cpu())
     if not scores:
-        return np.zeros(0), np.zeros((0, 0))
+        return np.zeros(0), np.zeros((0, model.config.embedding_size), dtype=np.float32)
     return torch.cat(scores).double().numpy(), torch.cat(embeddings).numpy()
 
 
@@ -175,10 +176,10 @@ def _note_epoch(
     progress: Progress, loss: float, scores: np.ndarray, examples: Sequence[Example], patience: int
 ) -> None:
     """Add the epoch to the history, and call it the best if its tau is, or without patience."""
-    targets = accuracies(examples)
-    tau = kendall_tau(scores, targets)
+    truth = targets([example.entry for example in examples])
+    tau = kendall_tau(scores, truth)
     progress.history.append(
-        {"epoch": progress.epoch, "loss": loss, "validation_tau": tau, "validation_mae": mae(scores, targets)}
+        {"epoch": progress.epoch, "loss": loss, "validation_tau": tau, "validation_mae": mae(scores, truth)}
     )
     if tau > progress.best_tau or not patience:
         progress.best_tau, progress.best_epoch = tau, progress.epoch
@@ -226,5 +227,5 @@ def _resume(output: Path, accelerator: Accelerator, fingerprint: str) -> Progres
 def _fingerprint(config: TrainingConfig, examples: dict[str, list[Example]]) -> str:
     """Of all that decides the loss curve but the number of processes."""
     networks = {split: [(e.entry.zoo, e.entry.id, e.entry.target) for e in part] for split, part in examples.items()}
-    told = json.dumps([asdict(config), networks], sort_keys=True)
+    told = json.dumps([config.resolved(), networks], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]

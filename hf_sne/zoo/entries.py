@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
+from hf_sne.errors import UserError
 from hf_sne.weights import Layer, LazyTensor
 
 
@@ -32,16 +36,31 @@ def read_layers(layers: Sequence[Layer], tensors: Mapping[str, Tensor] | None = 
 
 @dataclass(frozen=True)
 class Target:
-    """What is predicted of networks: a column of their zoo, and the values that count as 0 and as 1."""
+    """What is predicted of networks: a column of their zoo, and the values that count as 0 and as 1.
+
+    Raises:
+        UserError: the bounds are no numbers, or not in order.
+    """
 
     column: str = "test_accuracy"
     low: float = 0.0
     high: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuse bounds between which there is nothing."""
+        bounds = (self.low, self.high)
+        if not all(isinstance(bound, Real) for bound in bounds) or self.low >= self.high:
+            raise UserError(
+                f"the target {self.column!r} counts as 0 at {self.low!r} and as 1 at {self.high!r}",
+                fix="give two numbers, the lower one first",
+            )
+
     def of(self, labels: Mapping[str, Any]) -> float:
-        """The scaled value in a row's labels; NaN where there is none."""
+        """The scaled value in a row's labels; NaN where there is no number."""
         value = labels.get(self.column)
-        return float("nan") if value is None else (float(value) - self.low) / (self.high - self.low)
+        if not isinstance(value, Real):
+            return float("nan")
+        return (float(value) - self.low) / (self.high - self.low)
 
 
 ACCURACY = Target()
@@ -49,7 +68,7 @@ ACCURACY = Target()
 
 @dataclass(frozen=True)
 class ZooEntry:
-    """A checkpoint with its measured accuracy.
+    """A checkpoint with what is measured of it.
 
     Args:
         id: Name of the checkpoint, unique in its zoo.
@@ -77,3 +96,8 @@ class ZooEntry:
     def state(self) -> dict[str, Tensor]:
         """Its learned tensors by name, read."""
         return {tensor.name: tensor.read() for layer in self.layers for tensor in layer.tensors}
+
+
+def targets(entries: Sequence[ZooEntry]) -> NDArray[np.float64]:
+    """What is to be predicted of each, [n]."""
+    return np.array([entry.target for entry in entries], dtype=np.float64)

@@ -26,8 +26,14 @@ def read_zoo(source: str | Path, name: str = "", target: Target = ACCURACY) -> l
         name: Of the zoo in its entries; the folder's by default.
         target: What the entries tell to predict.
     """
-    entries = (_entry(name or Path(source).name, target, *network) for network in read_networks(source))
-    return [entry for entry in entries if 0.0 <= entry.target <= 1.0 and _is_finite(entry)]
+    entries = [_entry(name or Path(source).name, target, *network) for network in read_networks(source)]
+    kept = [entry for entry in entries if 0.0 <= entry.target <= 1.0 and _is_finite(entry)]
+    if entries and not kept and target != ACCURACY:
+        raise UserError(
+            f"{source}: none of {len(entries)} networks has a {target.column} between {target.low} and {target.high}",
+            fix="name a column of the zoo, and bounds that its values keep",
+        )
+    return kept
 
 
 def read_networks(source: str | Path) -> Iterator[tuple[dict[str, Any], dict[str, Tensor], Layout]]:

@@ -123,3 +123,33 @@ def test_explanations_do_not_go_into_csv(run_cli, networks: list[Path]) -> None:
     outcome = run_cli("score", networks[0], "--explain", "--csv")
     assert outcome.code == 2
     assert "--json" in outcome.err
+
+
+def test_explanations_are_drawn(run_cli, networks: list[Path], tmp_path: Path) -> None:
+    figure = tmp_path / "why.png"
+    outcome = run_cli("score", networks[0], "--explain", "--figure", figure)
+    assert outcome.code == 0
+    assert "Nearest networks" in outcome.out
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_figure_that_cannot_be_drawn_is_refused_before_the_work(
+    run_cli, networks: list[Path], tmp_path: Path
+) -> None:
+    for options in (
+        ["--figure", tmp_path / "why.png"],
+        ["--explain", "--figure", tmp_path / "why.txt"],
+        ["--explain", "--figure", tmp_path / "none" / "why.png"],
+    ):
+        outcome = run_cli("score", networks[0], *options)
+        assert outcome.code == 2
+        assert "--figure" in outcome.err
+        assert not outcome.out
+
+
+def test_strict_refuses_what_is_unlike_the_training_networks(run_cli, tmp_path: Path) -> None:
+    save_file({name: 1e3 * torch.randn(64, 64) for name in ("0.weight", "2.weight")}, tmp_path / "odd.safetensors")
+    assert run_cli("score", tmp_path / "odd.safetensors").code == 0
+    outcome = run_cli("score", tmp_path / "odd.safetensors", "--strict")
+    assert outcome.code == 1
+    assert "percentile" in outcome.out

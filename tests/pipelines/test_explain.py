@@ -3,14 +3,13 @@
 import json
 
 import matplotlib.image
-import numpy as np
 import pytest
 import torch
 from networks import cnn, layers_of, mlp
 
 from hf_sne.pipelines import BUILT_IN_ENCODER, load_pipeline
 from hf_sne.pipelines.explain import DRAWS, UntrainedTensor, layer_attributions, untrained
-from hf_sne.pipelines.plots import attribution_bars
+from hf_sne.pipelines.plots import MAX_BARS, MAX_PANELS, attribution_bars
 from hf_sne.pipelines.report import explanation_table, neighbour_table
 
 RECORD = json.loads((BUILT_IN_ENCODER / "results.json").read_text())
@@ -83,14 +82,27 @@ def test_a_training_network_is_its_own_nearest_neighbour(pipe):
     assert calibration.nearest(codes, 1)[1].flatten().tolist() == list(range(8))
 
 
-def test_bars_are_drawn_for_every_explained_checkpoint_whatever_its_names(pipe, tmp_path):
-    results = [pipe(cnn(), explain=True), pipe(mlp(), explain=True)]
-    results[0]["layers"][0]["name"] = "$\\frac{\x1b[2J"
-    results[1]["checkpoint"]["source"] = "a$b"
-    attribution_bars(results, tmp_path / "bars.png")
+def _explained(source: str, names: list[str]) -> dict:
+    layers = [{"name": name, "attribution": 0.1 * (-1) ** place} for place, name in enumerate(names)]
+    return {"score": 0.5, "checkpoint": {"source": source}, "layers": layers}
+
+
+def test_bars_are_drawn_whatever_the_names(tmp_path):
+    names = ["$\\frac{\x1b[2J", "a$b", "_hidden", "x" * 1024]
+    attribution_bars([_explained("$m", names), _explained("n", names)], tmp_path / "bars.png")
     pixels = (matplotlib.image.imread(tmp_path / "bars.png")[..., :3] * 255).round().astype(int)
-    colours = {tuple(colour) for colour in np.unique(pixels.reshape(-1, 3), axis=0).tolist()}
-    assert colours & {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)}
+    above, below = ((pixels == colour).all(-1).nonzero() for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)))
+    half = len(pixels) / 2
+    for rows in (above[0], below[0]):
+        assert rows.min() < half < rows.max(), "both panels have bars"
+    assert above[1].min() > below[1].max(), "the axis of 0 is the border"
+
+
+def test_a_figure_has_bounds(tmp_path):
+    deep = [str(number) for number in range(500)]
+    attribution_bars([_explained(str(number), deep) for number in range(25)], tmp_path / "bars.png")
+    height = matplotlib.image.imread(tmp_path / "bars.png").shape[0]
+    assert height < 130 * MAX_PANELS * (0.24 * MAX_BARS + 1.2)
 
 
 def test_the_table_shows_a_bar_for_each_layer_and_no_control_characters():

@@ -18,7 +18,9 @@ def test_a_scatter_is_a_png_with_a_colour_a_family(tmp_path: Path) -> None:
 
 
 def test_panels_show_every_data_set(tmp_path: Path) -> None:
-    points = [{"data": name, "measured": place / 50, "predicted": 0.5} for name in "ab" for place in range(50)]
+    points = [
+        {"data": name, "measured": place / 50, "predicted": 0.5} for name in ("$\\frac{$", "_b") for place in range(50)
+    ]
     scatter_panels({"here": points, "elsewhere": points[:50]}, tmp_path / "panels.png")
     assert len(_colours(tmp_path / "panels.png")) > 3
     width, height = matplotlib.image.imread(tmp_path / "panels.png").shape[1::-1]
@@ -26,7 +28,7 @@ def test_panels_show_every_data_set(tmp_path: Path) -> None:
 
 
 def test_a_reliability_diagram_has_a_line_a_group(tmp_path: Path) -> None:
-    coverages = {"test": [0.5, 0.9], "mnist": [0.4, 0.8], "cnn": [0.6, 1.0]}
+    coverages = {"test": [0.5, 0.9], "$\\frac{$": [0.4, 0.8], "cnn\x1b[2J": [0.6, 1.0]}
     reliability_diagram([0.5, 0.9], coverages, tmp_path / "lines.png")
     assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)} <= _colours(tmp_path / "lines.png")
 

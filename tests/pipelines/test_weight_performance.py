@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 import hf_sne
 from hf_sne.errors import HfSneError
+from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
 from hf_sne.pipelines import BUILT_IN_ENCODER, TASK, load_pipeline
 from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError, OutOfDistributionError
 from hf_sne.weights.errors import CheckpointError
@@ -169,7 +170,17 @@ def test_predictor_and_network_from_a_hub(pipe, saved, tmp_path):
 def test_strict_refuses_what_is_unlike_the_training_zoo(pipe):
     strange = {name: 100.0 * tensor for name, tensor in cnn().state_dict().items() if tensor.is_floating_point()}
     assert not pipe(strange)["in_distribution"]["verdict"]
-    with pytest.raises(OutOfDistributionError, match=r"farther than 100 % of them.*farther than 95 %"):
+    with pytest.raises(OutOfDistributionError, match=r"in percentile 100 of theirs.*up to percentile 95"):
         pipe(strange, strict=True)
     (refusal,) = pipe.iterate([strange], strict=True)
     assert refusal["refused"]["error"] == "OutOfDistributionError"
+
+
+def test_strict_needs_a_calibrated_predictor(tmp_path):
+    config = SneConfig(hidden_size=8, element_size=8)
+    SneForPerformancePrediction(config).save_pretrained(tmp_path)
+    SneProcessor.from_config(config).save_pretrained(tmp_path)
+    pipe = load_pipeline(str(tmp_path), device="cpu")
+    assert pipe(cnn())["interval"] == {"low": 0.0, "high": 1.0, "level": 0.9}
+    with pytest.raises(HfSneError, match="never calibrated"):
+        pipe(cnn(), strict=True)

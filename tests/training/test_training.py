@@ -177,7 +177,8 @@ def test_an_experiment_gives_a_calibrated_predictor_and_honest_results(zoos, tmp
     names = ["digits-mlp", "digits-cnn"]
     families = {read_zoo(zoos / name)[0].labels["family"]: name for name in names}
     left_out = {family: {"family": [family]} for family in families}
-    config = TrainingConfig(zoos=names, leave_out=left_out, **SETTINGS)
+    settings = SETTINGS | {"model": SETTINGS["model"] | {"interval_level": 0.6}}
+    config = TrainingConfig(zoos=names, leave_out=left_out, **settings)
     result, rows = run_experiment(config, zoos, tmp_path, Accelerator(cpu=True), lambda *_: None)
     json.dumps(result)
     assert set(result["test"]) == set(names)
@@ -205,8 +206,16 @@ def test_an_experiment_gives_a_calibrated_predictor_and_honest_results(zoos, tmp
 
 def test_a_group_that_is_nowhere_is_refused_before_training(zoos):
     config = TrainingConfig(zoos=["digits-mlp", "digits-cnn"], leave_out={"vits": {"family": ["vit"]}}, **SETTINGS)
-    with pytest.raises(UserError, match=r"leave_out 'vits' leaves \d+ networks to train on and 0 to test on"):
+    with pytest.raises(UserError, match=r"leave_out 'vits': 0 calibration runs are left out, at least 9"):
         Experiment.load(config, zoos)
+
+
+def test_what_decides_a_training_is_told_with_its_defaults():
+    config = TrainingConfig(zoos=["a"], model={"hidden_size": 16})
+    told = config.resolved()
+    assert told["model"]["hidden_size"] == 16
+    assert told["model"]["network_set_to_set"] == SneConfig().network_set_to_set
+    assert TrainingConfig(zoos=["a"], model={"hidden_size": 16, "head_layers": 1}).resolved() != told
 
 
 def test_all_faults_of_a_config_are_named_at_once(tmp_path):
@@ -224,6 +233,11 @@ def test_all_faults_of_a_config_are_named_at_once(tmp_path):
             "splits add up to 0.9",
             "leave_out 'x' is ['b'], must be columns with lists of values",
             "model.hiden is no field",
+        ),
+        "zoos: [a]\nleave_out: {no: {data: [a]}, ../x: {data: [a]}, '': {data: [a]}}\n": (
+            "leave_out False must be a name",
+            "leave_out '../x' must be a name",
+            "leave_out '' must be a name",
         ),
         "zoos: [a": ("correct the YAML",),
         "3": ("not a YAML mapping",),

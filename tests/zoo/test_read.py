@@ -11,6 +11,7 @@ from networks import mlp
 from random_zoos import random_rows, write_whole
 from safetensors.torch import save_file
 
+from hf_sne.errors import UserError
 from hf_sne.zoo import read_zoo
 from hf_sne.zoo.entries import Target
 
@@ -46,6 +47,19 @@ def test_another_column_can_be_what_is_predicted(tmp_path):
     found = {entry.id: entry.target for entry in read_zoo(tmp_path / "zoo", target=Target("frequency", 0.5, 20.5))}
     expected = {f"wide-{number}": number / 20 for number in range(21) if number != 7}
     assert found == pytest.approx(expected), "what is not told, or beyond the bounds, is left out"
+
+
+@pytest.mark.parametrize("column", ["generalisation_gap", "family", "extra"])
+def test_a_target_that_no_network_has_is_refused(tmp_path, column):
+    write_whole(tmp_path / "zoo", random_rows({"wide": 30}, {"wide": 6}), {"train": 0.9, "test": 0.1})
+    with pytest.raises(UserError, match=rf"none of 30 networks has a {column} between 0.0 and 1.0"):
+        read_zoo(tmp_path / "zoo", target=Target(column))
+
+
+@pytest.mark.parametrize("bounds", [(1, 1), (1, 0), ("0", 1)])
+def test_bounds_between_which_there_is_nothing_are_refused(bounds):
+    with pytest.raises(UserError, match="counts as 0 at"):
+        Target("epoch", *bounds)
 
 
 def test_all_networks_of_a_labelled_folder_are_read(tmp_path):

@@ -65,18 +65,27 @@ class Calibration(nn.Module):
         self.register_buffer("errors", torch.zeros(count))
         self.register_buffer("names", torch.zeros(count, _NAME_BYTES, dtype=torch.uint8))
         self.register_buffer("center", torch.zeros(size))
-        self.register_buffer("scale", torch.ones(size))
+        self.register_buffer("scale", torch.zeros(size))
         self.register_buffer("distances", torch.zeros(101))
-        self.register_buffer("radius", torch.full((2,), EVERYTHING))
+        self.register_buffer("radius", torch.zeros(2))
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """As before any calibration."""
+        for buffer in self.buffers():
+            buffer.zero_()
+        self.scale.fill_(1.0)
+        self.radius.fill_(EVERYTHING)
 
     def name_references(self, names: Sequence[str]) -> None:
-        """Set the references' names; of a long one its end is kept."""
-        cut = [name.encode()[-_NAME_BYTES:] for name in names]
+        """Set the references' names; of a long one its start, with the zoo, is kept."""
+        cut = [name.encode()[:_NAME_BYTES] for name in names]
         self.names.copy_(torch.from_numpy(np.array(cut, dtype=f"S{_NAME_BYTES}").view(np.uint8).reshape(len(cut), -1)))
 
     def name(self, reference: int) -> str:
         """What a reference is called: its zoo and its id there."""
-        return bytes(self.names[reference].tolist()).rstrip(b"\0").decode(errors="replace")
+        return bytes(self.names[reference].tolist()).rstrip(b"\0").decode(errors="ignore")
 
     def standardise(self, embeddings: Tensor) -> Tensor:
         """Embeddings [b, h] in the training zoo's deviations from its mean."""
@@ -98,7 +107,10 @@ class Calibration(nn.Module):
 
         Normalised conformal prediction (Papadopoulos, Vovk and Gammerman 2011, equation 16).
         """
-        return self.errors.float()[self.nearest(embeddings, ERROR_NEIGHBOURS)[1]].mean(1) + ERROR_FLOOR
+        return self._mean_error(self.nearest(embeddings, ERROR_NEIGHBOURS)[1])
+
+    def _mean_error(self, references: Tensor) -> Tensor:
+        return self.errors.float()[references].mean(1) + ERROR_FLOOR
 
     def forward(self, scores: Tensor, embeddings: Tensor) -> Assessment:
         """Scores [b] in [0, 1] and network embeddings [b, h]."""
@@ -107,13 +119,14 @@ class Calibration(nn.Module):
             nobody = torch.zeros(len(scores), 0, dtype=torch.long, device=scores.device)
             strange = torch.zeros_like(scores, dtype=torch.bool)
             return Assessment(everything, everything, torch.full_like(scores, 100.0), strange, nobody)
-        percentile = torch.searchsorted(self.distances.float(), self.distance(embeddings)).clamp(max=100)
+        distances, nearest = self.nearest(embeddings, ERROR_NEIGHBOURS)
+        distance, neighbours = distances[:, :NEIGHBOURS].mean(1), nearest[:, :NEIGHBOURS]
+        percentile = torch.searchsorted(self.distances.float(), distance).clamp(max=100)
         inside = percentile <= self.limit
-        expected = self.expected_error(embeddings)
+        expected = self._mean_error(nearest)
         zoo, anywhere = ((expected * radius).unsqueeze(1) for radius in self.radius.float())
         ends = scores.new_tensor([-1.0, 1.0])
         interval = (scores.unsqueeze(1) + anywhere * ends).clamp(0, 1)
         # Of a network unlike any in the zoo it is idle to say how it would be if it were one of them.
         zoo_interval = torch.where(inside.unsqueeze(1), (scores.unsqueeze(1) + zoo * ends).clamp(0, 1), interval)
-        neighbours = self.nearest(embeddings, NEIGHBOURS)[1]
         return Assessment(interval, zoo_interval, percentile.to(scores.dtype), inside, neighbours)

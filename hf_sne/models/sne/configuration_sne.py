@@ -54,7 +54,8 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         loss: ``bce`` on the raw accuracy, or ``mse`` on the score.
         predictor_name: What the predictor is called in reports.
         predictor_version: Its version in reports.
-        num_references: Embeddings of training networks kept for the distance percentile; 0: not calibrated.
+        num_references: Training networks, drawn at random, that are kept to tell how familiar a network is, which are
+            nearest to it and how large errors are there; 0: not calibrated.
         interval_level: Nominal coverage of the interval.
         in_distribution_percentile: Up to this distance percentile a network counts as in distribution.
     """

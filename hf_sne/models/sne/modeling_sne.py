@@ -72,8 +72,7 @@ class SnePreTrainedModel(PreTrainedModel):  # type: ignore[misc]
             init.normal_(module.slope)
             init.normal_(module.offset)
         elif isinstance(module, Calibration):
-            for name, buffer in module.named_buffers():
-                init.constant_(buffer, 1.0 if name == "radius" else 0.0)
+            module.reset()
         elif isinstance(module, StatisticsEncoder):
             module.reset_edges()
             # Hundreds of pieces that are all 0 to 1: a larger start drowns what the chunks say.
