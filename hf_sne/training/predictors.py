@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hf_sne.models.baselines.deep_sets import DeepSets
-from hf_sne.models.baselines.neural_functional import NeuralFunctional, flat_weights
+from hf_sne.models.baselines.flat_mlp import FlatMlp, flat_weights
+from hf_sne.models.baselines.neural_functional import NeuralFunctional
 from hf_sne.models.baselines.norms import mean_log_norms
 from hf_sne.models.baselines.power_laws import power_laws
 from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
@@ -128,10 +129,6 @@ def _of_networks(features: Callable[[Any], Floats]) -> Callable[[Entries], Float
     return lambda entries: features(_networks(entries))
 
 
-def _flat(entries: Entries) -> Floats:
-    return flat_weights(_networks(entries)).double().numpy()
-
-
 def hyper_parameters(entries: Entries) -> Floats:
     """How each network was trained and for how long, [n, h], from its labels; weights are not read."""
     names = [*(name for name in HYPERPARAMETERS if name != "seed"), "epoch"]
@@ -174,7 +171,7 @@ PREDICTORS: Mapping[str, Callable[[TrainingConfig], Predictor]] = {
     "statistics_mlp": lambda _: VectorPredictor(_of_networks(pooled_features), "mlp"),
     "fixed_statistics_boosting": lambda _: VectorPredictor(_of_networks(fixed_layout_features), "boosting"),
     "fixed_statistics_mlp": lambda _: VectorPredictor(_of_networks(fixed_layout_features), "mlp"),
-    "flat_mlp": lambda _: VectorPredictor(_flat, "mlp"),
+    "flat_mlp": lambda _: ModulePredictor(lambda entries: FlatMlp(_networks(entries)), _encode_flat),
     "deep_sets": lambda _: ModulePredictor(lambda _: DeepSets(), _encode_chunks),
     "nfn_np": lambda _: _neural_functional("NP"),
     "nfn_hnp": lambda _: _neural_functional("HNP"),

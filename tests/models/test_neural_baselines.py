@@ -7,7 +7,8 @@ from torch import nn
 
 from hf_sne.errors import UserError
 from hf_sne.models.baselines.deep_sets import DeepSets
-from hf_sne.models.baselines.neural_functional import NeuralFunctional, flat_weights
+from hf_sne.models.baselines.flat_mlp import FlatMlp, flat_weights
+from hf_sne.models.baselines.neural_functional import NeuralFunctional
 from hf_sne.models.baselines.power_laws import power_laws
 from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
 from hf_sne.models.sne import SneProcessor
@@ -88,3 +89,16 @@ def test_a_network_that_weightwatcher_cannot_fit_has_no_alpha():
     pytest.importorskip("weightwatcher")
     layers = [Layer("linear", torch.randn(3, 5), None), Layer("norm", torch.ones(3), torch.zeros(3))]
     assert power_laws([layers]).tolist() == [[0.0, 0.0]]
+
+
+def test_a_flat_perceptron_sees_every_permutation_and_one_architecture_alone():
+    torch.manual_seed(0)
+    state = mlp()
+    known = [layers(state), layers(mlp(1)), layers(mlp(2))]
+    module = FlatMlp(known, hidden_size=8).eval()
+    plain, permuted = module(flat_weights([layers(state), layers(moved(state, legally=True))])).tolist()
+    assert abs(plain - permuted) > 1e-4
+    standardised = (flat_weights(known) - module.mean) / module.deviation
+    assert torch.allclose(standardised.square().mean(0), torch.ones(len(module.mean)), atol=1e-4)
+    with pytest.raises(OtherArchitectureError, match="it was built for"):
+        module(flat_weights([layers(mlp(hidden=40))]))

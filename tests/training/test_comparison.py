@@ -67,7 +67,7 @@ def test_every_predictor_has_every_cell_with_every_seed(compared):
 
 def test_a_predictor_of_one_architecture_refuses_the_others_by_name(compared):
     cells = compared[0]["cells"]
-    assert "features, it was fitted on" in cells["one/narrow -> two/narrow"]["flat_mlp"]["refused"]
+    assert "parameters, it was built for" in cells["one/narrow -> two/narrow"]["flat_mlp"]["refused"]
     assert "kendall_tau" in cells["one/wide -> two/wide"]["flat_mlp"]
 
 

@@ -7,23 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hf_sne.models.baselines.flat_mlp import check_size, flat_weights
 from hf_sne.models.baselines.tensor_statistics import Network, OtherArchitectureError
-from hf_sne.models.baselines.weight_statistics import check_one_architecture
 from hf_sne.optional import require
 
 # Of the equivariant layers, and of the perceptron that reads what is pooled.
 _CHANNELS = (1, 16, 16, 5)
 _HIDDEN = 1000
-
-
-def flat_weights(networks: Sequence[Network]) -> Tensor:
-    """[n, parameters] of networks of one architecture: weight and bias of each layer, end to end.
-
-    Raises ``OtherArchitectureError`` when two networks differ in the roles or shapes of their layers.
-    """
-    check_one_architecture(networks)
-    pairs = [[tensor for layer in network for tensor in (layer.weight, layer.bias)] for network in networks]
-    return torch.stack([torch.cat([t.flatten().float() for t in row if t is not None]) for row in pairs])
 
 
 class NeuralFunctional(nn.Module):
@@ -76,11 +66,7 @@ class NeuralFunctional(nn.Module):
         Raises:
             OtherArchitectureError: the networks are of another size.
         """
-        if flat.shape[1] != len(self.scale):
-            raise OtherArchitectureError(
-                f"networks of {flat.shape[1]} parameters, it was built for {len(self.scale)}",
-                fix="compare predictors that read any architecture",
-            )
+        check_size(flat, len(self.scale))
         return self.head(self.equivariant(self._features(flat))).squeeze(1)  # type: ignore[no-any-return]
 
     def _features(self, flat: Tensor) -> Any:
