@@ -9,29 +9,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hf_sne.errors import UserError
-from hf_sne.evaluation.metrics import mae, r2, tau_ceiling
-from hf_sne.evaluation.resampling import Resampled, draw_counts, resampled_tau
 from hf_sne.evaluation.splits import check_disjoint_runs
 from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
+from hf_sne.training.cells import Predictions, measure_cells
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.experiment import split_entries
 from hf_sne.training.folds import FOLDS, Domain, Fold
-from hf_sne.training.predictors import PREDICTORS, SNE
+from hf_sne.training.predictors import PREDICTORS, SNE, Predictor, SnePredictor
 from hf_sne.training.system_info import system_info
 from hf_sne.version import __version__
 from hf_sne.zoo.atomic import write_bytes
-from hf_sne.zoo.entries import Target, ZooEntry, targets
+from hf_sne.zoo.entries import Target, ZooEntry
 from hf_sne.zoo.read import read_zoo
-
-RESAMPLES = 1000
 
 # Domain -> split -> networks.
 Zoos = Mapping[Domain, Mapping[str, list[ZooEntry]]]
-# Domain -> predicted accuracies of its test networks in their order, or why there are none.
-Predictions = dict[str, list[float] | str]
 Report = Callable[[str, int, int], None]
 
 
@@ -47,7 +40,10 @@ class ComparisonConfig:
         families: To keep; none: all.
         target: Column of the zoos that is predicted, and the values that count as 0 and 1: ``{column, low, high}``;
             errors are told in the column's units.
+        data_fraction: About this share of the training and validation runs is kept, the same runs in all zoos.
         training: Fields of :class:`~hf_sne.training.config.TrainingConfig`, for the predictors that are SNE.
+        variants: Name -> fields that replace those of ``training`` (of ``model``, one by one): SNE trained otherwise,
+            which ``predictors`` names like any other.
     """
 
     zoos: list[str]
@@ -56,7 +52,9 @@ class ComparisonConfig:
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     families: list[str] = field(default_factory=list)
     target: dict[str, Any] = field(default_factory=dict)
+    data_fraction: float = 1.0
     training: dict[str, Any] = field(default_factory=dict)
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def from_yaml(cls, path: Path) -> "ComparisonConfig":
@@ -75,8 +73,9 @@ class ComparisonConfig:
             Target(**config.target)
         except TypeError as error:
             raise UserError(f"{path}: target: {error}", fix="write {column: epoch, low: 0, high: 10}") from error
-        TrainingConfig.from_mapping({"zoos": config.zoos, **config.training}, f"{path}: training")
-        unknown = [name for name in config.predictors if name not in PREDICTORS]
+        for name in ("", *config.variants):
+            TrainingConfig.from_mapping(config.settings(name), f"{path}: {name or 'training'}")
+        unknown = [name for name in config.predictors if name not in PREDICTORS and name not in config.variants]
         if unknown or config.folds not in FOLDS:
             known = f"predictors {', '.join(PREDICTORS)}; folds {', '.join(FOLDS)}"
             raise UserError(f"{path}: {unknown[0] if unknown else config.folds!r} is not known", fix=known)
@@ -85,7 +84,25 @@ class ComparisonConfig:
     @property
     def sne(self) -> TrainingConfig:
         """How SNE is trained."""
-        return TrainingConfig(zoos=self.zoos, **self.training)
+        return TrainingConfig(**self.settings())
+
+    def settings(self, variant: str = "") -> dict[str, Any]:
+        """Fields of TrainingConfig, as they are or as a variant has them."""
+        changes = self.variants.get(variant, {})
+        model = {**self.training.get("model", {}), **changes.get("model", {})}
+        return {"zoos": self.zoos, **self.training, **changes, "model": model}
+
+    def predictor(self, name: str) -> Predictor:
+        """An unfitted predictor."""
+        if name in self.variants:
+            return SnePredictor(TrainingConfig(**self.settings(name)))
+        return PREDICTORS[name](self.sne)
+
+    def trained_by(self, name: str) -> dict[str, Any]:
+        """The settings that decide what a predictor learns; those of SNE are nothing to the baselines."""
+        if name not in SNE and name not in self.variants:
+            return {}
+        return {**TrainingConfig(**self.settings(name)).resolved(), "zoos": []}
 
 
 def load_domains(config: ComparisonConfig, root: Path) -> Zoos:
@@ -101,9 +118,15 @@ def load_domains(config: ComparisonConfig, root: Path) -> Zoos:
         for entry in members:
             domain = Domain(str(entry.labels["data"]), str(entry.labels["family"]))
             wanted = not config.families or domain.family in config.families
+            wanted = wanted and (split == "test" or _share(entry.run) < config.data_fraction)
             if wanted and entry.labels.get("damage", "none") == "none":
                 domains.setdefault(domain, {name: [] for name in config.sne.splits})[split].append(entry)
     return domains
+
+
+def _share(run: str) -> float:
+    """A number in [0, 1) that a run's name decides, so that a smaller fraction's runs are among a larger one's."""
+    return int(hashlib.sha256(run.encode()).hexdigest()[:8], 16) / 16**8
 
 
 def run_comparison(config: ComparisonConfig, root: Path, output: Path, report: Report) -> dict[str, Any]:
@@ -124,7 +147,13 @@ def run_comparison(config: ComparisonConfig, root: Path, output: Path, report: R
         "networks": {
             str(domain): {name: len(part) for name, part in splits.items()} for domain, splits in zoos.items()
         },
-        **_measure(config, zoos, folds, predictions),
+        **measure_cells(
+            config.predictors,
+            Target(**config.target),
+            {domain: splits["test"] for domain, splits in zoos.items()},
+            folds,
+            predictions,
+        ),
     }
 
 
@@ -133,13 +162,11 @@ def _fit(config: ComparisonConfig, zoos: Zoos, fold: Fold, name: str, seed: int,
     parts = _parts(config, zoos, fold)
     tests = {str(domain): zoos[domain]["test"] for domain in fold.test}
     networks = [[(entry.zoo, entry.id, entry.target) for entry in part] for part in (*parts.values(), *tests.values())]
-    # How SNE is trained is nothing to the baselines, which need not be fitted anew when that changes.
-    settings = {**config.sne.resolved(), "zoos": []} if name in SNE else {}
-    told = json.dumps([__version__, settings, name, seed, networks, list(tests)], sort_keys=True)
+    told = json.dumps([__version__, config.trained_by(name), name, seed, networks, list(tests)], sort_keys=True)
     fingerprint = hashlib.sha256(told.encode()).hexdigest()[:16]
-    path = output / "predictions" / f"{_slug(fold.name)}-{name}-{seed}-{fingerprint}.json"
+    path = output / "predictions" / f"{_slug(fold.name)}-{_slug(name, '_')}-{seed}-{fingerprint}.json"
     if not path.exists():
-        predictor, work = PREDICTORS[name](config.sne), output / "work" / path.stem
+        predictor, work = config.predictor(name), output / "work" / path.stem
         found: Predictions = {}
         try:
             predictor.fit(parts["train"], parts["validation"], seed, work)
@@ -181,82 +208,5 @@ def _check(config: ComparisonConfig, zoos: Zoos, folds: Sequence[Fold]) -> None:
     check_disjoint_runs(everything)
 
 
-def _slug(name: str) -> str:
-    return "".join(char if char.isalnum() else "-" for char in name)
-
-
-def _measure(
-    config: ComparisonConfig,
-    zoos: Zoos,
-    folds: Sequence[Fold],
-    predictions: Mapping[str, Mapping[str, list[Predictions]]],
-) -> dict[str, Any]:
-    """Every cell (what was trained on, what was tested on), and averages over the cells that both predictors have."""
-    cells: dict[str, dict[str, Any]] = {}
-    taus: dict[str, dict[str, Resampled]] = {name: {} for name in config.predictors}
-    target = Target(**config.target)
-    scale = target.high - target.low
-    for fold in folds:
-        for domain in fold.test:
-            cell = f"{fold.name} -> {domain}"
-            entries = zoos[domain]["test"]
-            # The same test networks are drawn in the same way whatever was trained on.
-            counts = draw_counts([entry.run for entry in entries], RESAMPLES, seed=0)
-            cells[cell] = {"ceiling": tau_ceiling(targets(entries)), "test": len(entries)}
-            for name, fits in predictions[fold.name].items():
-                found = [fit[str(domain)] for fit in fits]
-                refused = next((part for part in found if isinstance(part, str)), None)
-                if refused is None:
-                    taus[name][cell], cells[cell][name] = _cell(found, targets(entries), counts, scale)
-                else:
-                    cells[cell][name] = {"refused": refused}
-    first = config.predictors[0]
-    return {
-        "cells": cells,
-        "averages": {
-            group: {name: _average(first, name, taus, chosen) for name in config.predictors}
-            for group, chosen in _groups(folds).items()
-        },
-    }
-
-
-def _groups(folds: Sequence[Fold]) -> dict[str, list[str]]:
-    """Cells whose average is of interest: tested on the domains trained on, and on others."""
-    groups: dict[str, list[str]] = {"same domain": [], "other domains": []}
-    for fold in folds:
-        for domain in fold.test:
-            groups["same domain" if domain in fold.train else "other domains"].append(f"{fold.name} -> {domain}")
-    return {name: cells for name, cells in groups.items() if cells}
-
-
-def _cell(found: Sequence[Any], truth: Any, counts: Any, scale: float) -> tuple[Resampled, dict[str, Any]]:
-    """Tau and squared error averaged over the seeds, their intervals over runs, and each seed's own tau."""
-    seeds = [Resampled(resampled_tau(part, truth, counts)) for part in found]
-    tau = Resampled.mean(seeds)
-    clipped = [np.clip(part, 0, 1) for part in found]
-    squares = scale**2 * np.mean([(part - truth) ** 2 for part in clipped], axis=0)
-    ceiling = tau_ceiling(truth)
-    told = {
-        "kendall_tau": asdict(tau.interval()),
-        "tau_over_ceiling": asdict(tau.interval().scaled(1 / ceiling)) if ceiling > 0 else None,
-        "seeds": [float(seed.values[0]) for seed in seeds],
-        "mae": scale * float(np.mean([mae(part, truth) for part in clipped])),
-        "mse": asdict(Resampled(counts @ squares / counts.sum(1)).interval()),
-        "r2": float(np.mean([r2(part, truth) for part in clipped])),
-    }
-    return tau, told
-
-
-def _average(
-    first: str, name: str, taus: Mapping[str, Mapping[str, Resampled]], chosen: Sequence[str]
-) -> dict[str, Any]:
-    """Mean tau of a predictor over cells, and by how much the first predictor is above it on the same cells."""
-    shared = [cell for cell in chosen if cell in taus[name] and cell in taus[first]]
-    if not shared:
-        return {"cells": 0}
-    own, best = (Resampled.mean([taus[each][cell] for cell in shared]) for each in (name, first))
-    return {
-        "cells": len(shared),
-        "kendall_tau": asdict(own.interval()),
-        f"{first}_above": asdict((best - own).interval()),
-    }
+def _slug(name: str, allowed: str = "") -> str:
+    return "".join(char if char.isalnum() or char in allowed else "-" for char in name)

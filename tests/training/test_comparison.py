@@ -106,6 +106,36 @@ def test_predictions_are_of_the_test_networks_in_their_order(compared, root):
         assert tau == pytest.approx(results["cells"][f"{domain} -> {domain}"]["sne"]["seeds"][1])
 
 
+def test_variants_are_sne_with_other_settings(root, tmp_path):
+    variants = {"no heads": {"model": {"head_members": 1}}, "longer": {"epochs": 2}}
+    settings = {**SETTINGS, "zoos": ["one"], "predictors": ["sne", *variants], "seeds": [0], "variants": variants}
+    config = ComparisonConfig(**settings)
+    assert config.settings("no heads")["model"] == {"hidden_size": 8, "element_size": 4, "head_members": 1}
+    assert config.settings("longer")["epochs"] == 2
+    assert config.trained_by("no heads") != config.trained_by("sne")
+    assert config.trained_by("size_only") == {}
+    results = run_comparison(config, root, tmp_path, lambda *_: None)
+    for row in results["cells"].values():
+        taus = [row[name]["kendall_tau"]["value"] for name in ("sne", *variants)]
+        assert len(set(taus)) > 1
+    names = [path.name for path in (tmp_path / "predictions").iterdir()]
+    assert sum("-no-heads-0-" in name for name in names) == 2
+    assert not any((tmp_path / "work").iterdir()), "what training leaves is not kept"
+
+
+def test_a_fraction_of_the_runs_is_a_part_of_a_larger_one(root):
+    kept = {}
+    for fraction in (0.3, 0.6, 1.0):
+        zoos = load_domains(ComparisonConfig(**SETTINGS, data_fraction=fraction), root)
+        kept[fraction] = {
+            split: {(entry.zoo, entry.id) for splits in zoos.values() for entry in splits[split]}
+            for split in ("train", "test")
+        }
+    assert kept[0.3]["test"] == kept[0.6]["test"] == kept[1.0]["test"]
+    assert kept[0.3]["train"] < kept[0.6]["train"] < kept[1.0]["train"]
+    assert len(kept[0.3]["train"]) == pytest.approx(0.3 * len(kept[1.0]["train"]), rel=0.4)
+
+
 def test_errors_are_told_in_the_units_of_the_target(root, tmp_path):
     settings = {**SETTINGS, "zoos": ["one"], "predictors": ["log_norm"], "seeds": [0]}
     accuracy, wider = (

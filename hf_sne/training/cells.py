@@ -1,0 +1,102 @@
+"""The figures of a comparison: Kendall tau and errors of every predictor in every cell, and averages over cells."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from hf_sne.evaluation.metrics import mae, r2, tau_ceiling
+from hf_sne.evaluation.resampling import Resampled, draw_counts, resampled_tau
+from hf_sne.training.folds import Domain, Fold
+from hf_sne.zoo.entries import Target, ZooEntry, targets
+
+RESAMPLES = 1000
+
+# Domain -> predictions of its test networks in their order, or why there are none.
+Predictions = dict[str, list[float] | str]
+
+
+def measure_cells(
+    names: Sequence[str],
+    target: Target,
+    tests: Mapping[Domain, Sequence[ZooEntry]],
+    folds: Sequence[Fold],
+    predictions: Mapping[str, Mapping[str, Sequence[Predictions]]],
+) -> dict[str, Any]:
+    """Every cell (what was trained on, what was tested on), and averages over the cells that both predictors have.
+
+    Args:
+        names: The predictors; the others are compared with the first.
+        target: What was predicted; errors are told in its units.
+        tests: Test networks of each domain.
+        folds: The trainings.
+        predictions: Fold -> predictor -> one for each seed.
+    """
+    cells: dict[str, dict[str, Any]] = {}
+    taus: dict[str, dict[str, Resampled]] = {name: {} for name in names}
+    scale = target.high - target.low
+    for fold in folds:
+        for domain in fold.test:
+            cell = f"{fold.name} -> {domain}"
+            entries = tests[domain]
+            # The same test networks are drawn in the same way whatever was trained on.
+            counts = draw_counts([entry.run for entry in entries], RESAMPLES, seed=0)
+            cells[cell] = {"ceiling": tau_ceiling(targets(entries)), "test": len(entries)}
+            for name, fits in predictions[fold.name].items():
+                found = [fit[str(domain)] for fit in fits]
+                refused = next((part for part in found if isinstance(part, str)), None)
+                if refused is None:
+                    taus[name][cell], cells[cell][name] = _cell(found, targets(entries), counts, scale)
+                else:
+                    cells[cell][name] = {"refused": refused}
+    first = names[0]
+    return {
+        "cells": cells,
+        "averages": {
+            group: {name: _average(first, name, taus, chosen) for name in names}
+            for group, chosen in _groups(folds).items()
+        },
+    }
+
+
+def _groups(folds: Sequence[Fold]) -> dict[str, list[str]]:
+    """Cells whose average is of interest: tested on the domains trained on, and on others."""
+    groups: dict[str, list[str]] = {"same domain": [], "other domains": []}
+    for fold in folds:
+        for domain in fold.test:
+            groups["same domain" if domain in fold.train else "other domains"].append(f"{fold.name} -> {domain}")
+    return {name: cells for name, cells in groups.items() if cells}
+
+
+def _cell(found: Sequence[Any], truth: Any, counts: Any, scale: float) -> tuple[Resampled, dict[str, Any]]:
+    """Tau and squared error averaged over the seeds, their intervals over runs, and each seed's own tau."""
+    seeds = [Resampled(resampled_tau(part, truth, counts)) for part in found]
+    tau = Resampled.mean(seeds)
+    clipped = [np.clip(part, 0, 1) for part in found]
+    squares = scale**2 * np.mean([(part - truth) ** 2 for part in clipped], axis=0)
+    ceiling = tau_ceiling(truth)
+    told = {
+        "kendall_tau": asdict(tau.interval()),
+        "tau_over_ceiling": asdict(tau.interval().scaled(1 / ceiling)) if ceiling > 0 else None,
+        "seeds": [float(seed.values[0]) for seed in seeds],
+        "mae": scale * float(np.mean([mae(part, truth) for part in clipped])),
+        "mse": asdict(Resampled(counts @ squares / counts.sum(1)).interval()),
+        "r2": float(np.mean([r2(part, truth) for part in clipped])),
+    }
+    return tau, told
+
+
+def _average(
+    first: str, name: str, taus: Mapping[str, Mapping[str, Resampled]], chosen: Sequence[str]
+) -> dict[str, Any]:
+    """Mean tau of a predictor over cells, and by how much the first predictor is above it on the same cells."""
+    shared = [cell for cell in chosen if cell in taus[name] and cell in taus[first]]
+    if not shared:
+        return {"cells": 0}
+    own, best = (Resampled.mean([taus[each][cell] for cell in shared]) for each in (name, first))
+    return {
+        "cells": len(shared),
+        "kendall_tau": asdict(own.interval()),
+        f"{first}_above": asdict((best - own).interval()),
+    }
