@@ -1,4 +1,4 @@
-"""The averages of comparisons as one Markdown table: python recipes/summary.py recipes/*/results/results.json."""
+"""The averages of comparisons as one Markdown table: python recipes/summary.py recipes/cross-*/results/results.json."""
 
 import json
 from pathlib import Path
@@ -6,38 +6,36 @@ from typing import Annotated, Any
 
 import typer
 
+Row = dict[str, Any]
+
 
 def main(
-    results: Annotated[
-        list[Path], typer.Argument(help="results.json files; those not of recipes/compare.py are left out.")
-    ],
+    results: Annotated[list[Path], typer.Argument(help="results.json files that recipes/compare.py wrote.")],
 ) -> None:
-    """A row a task: mean Kendall tau of every predictor, and by how much SNE is above it on the same cells."""
-    tasks = [(path.parent.parent.name, json.loads(path.read_text())) for path in results]
-    rows = [
-        (f"{task}, {group}", averages)
-        for task, content in tasks
-        for group, averages in content.get("averages", {}).items()
-    ]
-    names = list(dict.fromkeys(name for _, averages in rows for name in averages))
-    print(f"| task | cells | {' | '.join(names)} |")
-    print(f"|---|--:|{'--:|' * len(names)}")
-    for task, averages in rows:
-        print(
-            f"| {task} | {averages['sne']['cells']} | {' | '.join(_cell(averages.get(name), name) for name in names)} |"
-        )
+    """A row a predictor, a column a task: mean Kendall tau over the cells, and by how much SNE is above it there."""
+    columns = {
+        f"{path.parent.parent.name}, {group}": averages
+        for path in results
+        for group, averages in json.loads(path.read_text())["averages"].items()
+    }
+    names = list(dict.fromkeys(name for averages in columns.values() for name in averages))
+    print(f"| | {' | '.join(columns)} |")
+    print(f"|---|{'--:|' * len(columns)}")
+    print(f"| cells | {' | '.join(str(averages['sne']['cells']) for averages in columns.values())} |")
+    for name in names:
+        cells = [_cell(averages.get(name), averages["sne"]["cells"], name) for averages in columns.values()]
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
-def _cell(row: dict[str, Any] | None, name: str, cells: int) -> str:
+def _cell(row: Row | None, cells: int, name: str) -> str:
     if not row or not row["cells"]:
         return "-"
-    told = _interval(row["kendall_tau"])
-    if row["cells"] < cells:
-        told += f", {row['cells']} cells"
-    return told if name == "sne" else f"{told}; SNE {_interval(row['sne_above'], '+.2f')}"
+    some = f", {row['cells']} cells" if row["cells"] < cells else ""
+    above = "" if name == "sne" else f"; SNE {_interval(row['sne_above'], '+.2f')}"
+    return f"{_interval(row['kendall_tau'], '.2f')}{some}{above}"
 
 
-def _interval(value: dict[str, float], form: str = ".2f") -> str:
+def _interval(value: dict[str, float], form: str) -> str:
     return f"{value['value']:{form}} ({value['low']:{form}} to {value['high']:{form}})"
 
 

@@ -97,6 +97,7 @@ def train(
     accelerator.wait_for_everyone()
     accelerator.free_memory()  # what it holds it would save with the next training's state
     best: SneForPerformancePrediction = SneForPerformancePrediction.from_pretrained(output / BEST)
+    best.to(accelerator.device)
     return best
 
 
