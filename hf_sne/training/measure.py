@@ -5,15 +5,16 @@ Everything is told of the test runs, and of each group that was left out by the 
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hf_sne.evaluation.bootstrap import evaluate_predictions
+from hf_sne.evaluation.bootstrap import bootstrap_interval, evaluate_predictions
 from hf_sne.evaluation.conformal import coverage
+from hf_sne.evaluation.metrics import kendall_tau
 from hf_sne.models.baselines.tuned_regressor import TunedRegressor
 from hf_sne.models.baselines.weight_statistics import pooled_features
 from hf_sne.models.sne import SneForPerformancePrediction
@@ -164,8 +165,25 @@ def summarise(rows: Sequence[Measured]) -> dict[str, Any]:
         results[zoo] = {
             "sne": evaluate_predictions([row.score for row in chosen], truth, runs) | interval_report(chosen),
             "weight_statistics": evaluate_predictions([row.weight_statistics for row in chosen], truth, runs),
+            "best_third": _best_third(chosen),
         }
     return results
+
+
+def _best_third(rows: Sequence[Measured]) -> dict[str, Any] | None:
+    """Kendall tau among the most accurate third of the undamaged networks: who picks a checkpoint picks among those.
+
+    None where they are of fewer than two runs.
+    """
+    whole = [row for row in rows if row.damage == "none"]
+    least = float(np.quantile([row.accuracy for row in whole], 2 / 3)) if whole else 0.0
+    best = [row for row in whole if row.accuracy >= least]
+    truth, runs = [row.accuracy for row in best], [row.run for row in best]
+    if len(set(runs)) < 2:
+        return None
+    rankings = {"sne": [row.score for row in best], "weight_statistics": [row.weight_statistics for row in best]}
+    taus = {name: asdict(bootstrap_interval(kendall_tau, scores, truth, runs)) for name, scores in rankings.items()}
+    return {"networks": len(best), "least_accuracy": least, **taus}
 
 
 def interval_report(rows: Sequence[Measured]) -> dict[str, Any]:

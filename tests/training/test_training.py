@@ -187,6 +187,12 @@ def test_an_experiment_gives_a_calibrated_predictor_and_honest_results(zoos, tmp
     }
     row = result["test"]["digits-mlp"]
     assert -1 <= row["weight_statistics"]["kendall_tau"]["value"] <= 1
+    own = [each for each in rows if each.zoo == "digits-mlp" and not each.left_out and each.damage == "none"]
+    best = sorted(own, key=lambda each: each.accuracy)[-row["best_third"]["networks"] :]
+    assert min(each.accuracy for each in best) >= row["best_third"]["least_accuracy"]
+    assert len(best) == pytest.approx(len(own) / 3, abs=1.5)
+    tau = kendall_tau([each.score for each in best], [each.accuracy for each in best])
+    assert row["best_third"]["sne"]["value"] == pytest.approx(tau)
     assert 0 <= row["sne"]["zoo_interval_coverage"] <= row["sne"]["interval_coverage"] <= 1
     assert set(result["reliability"]["coverage"]) == {"test", *families}
     assert set(result["coverage"]["left out"]) == set(result["coverage"]["family"]) == set(families)
