@@ -17,6 +17,7 @@ LEVELS = {
     "limits": 0,
     "escape": 0,
     "optional": 0,
+    "cards": 0,
     "weights": 1,
     "models": 2,
     "zoo": 3,

@@ -92,7 +92,8 @@ def _print_contents(folder: Path, manifest: "Manifest") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from hf_sne.zoo.card import counted, read_labels, split_order
+    from hf_sne.cards import counted
+    from hf_sne.zoo.card import read_labels, split_order
 
     labels = read_labels(folder, manifest)
     total = f"{counted(len(labels), 'checkpoint')} of {counted(labels['run'].nunique(), 'network')}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hf_sne.cards import render_card
 from hf_sne.escape import markdown, visible
 from hf_sne.zoo.atomic import write_bytes
 from hf_sne.zoo.manifest import FileRecord, Manifest, ManifestError
@@ -32,22 +32,14 @@ def write_card(folder: Path, repo: str = "") -> None:
         repo: Hub id that the card's snippets name; the folder's name by default.
     """
     from huggingface_hub import DatasetCard
-    from jinja2 import Environment, StrictUndefined
 
     manifest = Manifest.read(folder)
     labels = read_labels(folder, manifest)
     name = repo or folder.resolve().name
     picture = accuracy_histogram(labels, folder / PICTURE)
-    environment = Environment(
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 (Markdown)
-    )
-    environment.filters |= {"thousands": "{:,}".format, "counted": counted}
-    content = environment.from_string(_template()).render(
-        card_data=_metadata(manifest, labels, name).to_yaml(),
+    content = render_card(
+        _TEMPLATE,
+        _metadata(manifest, labels, name),
         picture=PICTURE if picture else "",
         **_facts(manifest, labels, name),
     )
@@ -70,11 +62,6 @@ def _is_kept(folder: Path, manifest: Manifest, card: Any) -> bool:
     except ValueError:  # no YAML
         return False
     return found.get("configs") == card.data.to_dict()["configs"]  # type: ignore[no-any-return]
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 network``, ``2,000 networks``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def split_order(name: str) -> tuple[int, str]:
@@ -105,12 +92,6 @@ def _read_table(path: Path) -> pd.DataFrame:
         fix = "restore the file, or remove the folder and make or convert the zoo anew"
         raise ManifestError(f"{path}: {reason}", fix=fix) from error
     return table.assign(split=path.name.split("-")[0])
-
-
-def _template() -> str:
-    packaged = resources.files("hf_sne") / "hub_cards" / _TEMPLATE
-    source = Path(__file__).parents[2] / "hub_cards" / _TEMPLATE
-    return (packaged if packaged.is_file() else source).read_text()
 
 
 def _metadata(manifest: Manifest, labels: pd.DataFrame, name: str) -> Any:

@@ -1,0 +1,46 @@
+"""The card of a trained predictor: every figure from its results, whatever the zoos are called."""
+
+import copy
+import json
+
+from huggingface_hub import ModelCard
+
+from hf_sne.escape import markdown
+from hf_sne.pipelines import BUILT_IN_ENCODER
+from hf_sne.training.card import CARD, write_model_card
+
+RESULTS = json.loads((BUILT_IN_ENCODER / "results.json").read_text())
+
+
+def test_every_figure_is_that_of_the_results(tmp_path):
+    write_model_card(tmp_path, RESULTS, "org/mine")
+    card = ModelCard.load(tmp_path / CARD)
+    told = {each.dataset_type: each.metric_value for each in card.data.eval_results}
+    assert told == {zoo: round(row["sne"]["kendall_tau"]["value"], 3) for zoo, row in RESULTS["test"].items()}
+    lines = card.text.splitlines()
+    for zoo, row in RESULTS["test"].items():
+        (line,) = (line for line in lines if line.startswith(f"| {markdown(zoo)} |"))
+        tau, coverage = row["sne"]["kendall_tau"], row["sne"]["zoo_interval_coverage"]
+        assert f"| {tau['value']:.2f} ({tau['low']:.2f} to {tau['high']:.2f}) |" in line
+        assert line.endswith(f"| {coverage:.0%} |")
+    for group, rows in RESULTS["left_out"].items():
+        assert sum(line.startswith(f"| {markdown(group)} |") for line in lines) == len(rows)
+    assert 'model="org/mine"' in card.text
+    assert f"{RESULTS['parameters']:,} parameters" in card.text
+
+
+def test_the_card_of_the_built_in_encoder_is_that_of_its_results(tmp_path):
+    write_model_card(tmp_path, RESULTS)
+    assert (tmp_path / CARD).read_text() == (BUILT_IN_ENCODER / CARD).read_text()
+
+
+def test_a_predictor_without_groups_left_out_says_so_and_names_do_no_harm(tmp_path):
+    results = copy.deepcopy(RESULTS)
+    hostile = "zoo|<b>\n# heading"
+    results["test"] = {hostile: next(iter(results["test"].values())) | {"best_third": None}}
+    results["left_out"] = {}
+    write_model_card(tmp_path, results)
+    card = ModelCard.load(tmp_path / CARD)
+    assert "No group of networks was left out" in card.text
+    assert "<b>" not in card.text
+    assert "\n# heading" not in card.text
