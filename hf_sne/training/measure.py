@@ -211,8 +211,8 @@ def reliability(held: Mapping[str, Held], is_in: Callable[[str, ZooEntry], bool]
     return {
         "levels": list(LEVELS),
         "coverage": {
-            group or "test": [each.share_inside(radii(held, group, level, is_in)) for level in LEVELS]
-            for group, each in held.items()
+            group or "test": [held[group].share_inside(radii(held, group, level, is_in)) for level in LEVELS]
+            for group in sorted(held, key=bool)
         },
     }
 
