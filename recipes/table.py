@@ -26,8 +26,9 @@ def main(
             sne, baseline = row["sne"], row["weight_statistics"]
             taus = (_interval(kind["kendall_tau"]) for kind in (sne, baseline))
             figures = [str(sne["networks"]), *taus, f"{sne['mae']['value']:.3f}", f"{sne['interval_coverage']:.2f}"]
-            figures.append(f"{sne['zoo_interval_coverage']:.2f}")
-            best = row["best_third"]
+            # Results of earlier versions do not tell the last two.
+            figures.append(f"{sne['zoo_interval_coverage']:.2f}" if "zoo_interval_coverage" in sne else "")
+            best = row.get("best_third")
             figures.append(
                 " / ".join(f"{best[name]['value']:.2f}" for name in ("sne", "weight_statistics")) if best else ""
             )

@@ -15,6 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from hf_sne.errors import UserError
 from hf_sne.escape import spreadsheet_cell, visible
+from hf_sne.models.sne.calibration_sne import EVERYTHING
 from hf_sne.optional import MissingPackageError
 from hf_sne.pipelines.plots import reliability_diagram, scatter_panels
 from hf_sne.training import trainer
@@ -62,6 +63,8 @@ def main(
         for zoo, row in results["test"].items():
             sne, baseline = row["sne"]["kendall_tau"]["value"], row["weight_statistics"]["kendall_tau"]["value"]
             console.print(f"{visible(zoo):24} tau  SNE {sne:.3f}  weight statistics {baseline:.3f}", markup=False)
+        if results["radius"][1] >= EVERYTHING:
+            console.print("the intervals are [0, 1]: leave_out names no groups of networks to set them by")
         console.print(f"figures and predictions: {output}; to use it: hf-sne score ... --model {output / 'predictor'}")
 
 

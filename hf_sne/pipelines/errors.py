@@ -21,4 +21,4 @@ class OutOfDistributionError(CheckpointError):
     """The network is unlike those that the predictor was trained on, and only familiar ones were asked for."""
 
     rule = "the network's code must lie as near the training zoo as the zoo's own networks do (strict)"
-    advice = "score it without strict, and trust its rank and its interval less"
+    advice = "score it without strict: nothing is promised of such a score"

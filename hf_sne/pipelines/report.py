@@ -98,7 +98,7 @@ def score_table(rows: Sequence[Row]) -> Table:
     table.add_column("#", justify="right")
     table.add_column("checkpoint", overflow="fold")
     level = f"{rows[0]['level']:.0%}"
-    for heading in ("predicted", f"{level} interval", f"{level}, zoos' data", "in distribution", "read"):
+    for heading in ("predicted", f"{level} interval", "zoo interval", "in distribution", "read"):
         table.add_column(heading, justify="right")
     for place, row in enumerate(rows, start=1):
         table.add_row(

@@ -20,7 +20,7 @@ def write_model_card(folder: Path, results: Mapping[str, Any], repo: str = "") -
     Args:
         folder: Of the predictor.
         results: What :func:`~hf_sne.training.experiment.run_experiment` told.
-        repo: Hub id that the card's snippets name; the predictor's name by default.
+        repo: Hub id that the card's snippets name; by default they say that one goes there.
     """
     import yaml
 
@@ -31,7 +31,7 @@ def write_model_card(folder: Path, results: Mapping[str, Any], repo: str = "") -
         _TEMPLATE,
         _metadata(name, results),
         title=f"{name} {markdown(str(model.get('predictor_version', '')))}".strip(),
-        repo=repo or name,
+        repo=repo or "FOLDER_OR_REPO",
         parameters=results["parameters"],
         made_with=results["system"]["hf_sne"],
         networks=sum(splits["train"] for zoo, splits in results["networks"].items() if zoo in config["zoos"]),
@@ -39,6 +39,7 @@ def write_model_card(folder: Path, results: Mapping[str, Any], repo: str = "") -
         level=f"{SneConfig(**model).interval_level:.0%}",
         tests=[_row(zoo, row) for zoo, row in results["test"].items()],
         left_out=list(_left_out(results["left_out"])),
+        groups=len(results["left_out"]),
         data=", ".join(markdown(data) for data in results["coverage"]["data"]),
         config=yaml.safe_dump(config, sort_keys=False).strip(),
     )

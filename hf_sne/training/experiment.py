@@ -78,6 +78,11 @@ class Experiment:
         check_disjoint_runs({name: [e.entry.run for e in examples] for name, examples in self.splits.items()})
 
     def _check_group(self, group: str) -> None:
+        if not any(self.group(group, split) for split in self.splits):
+            raise UserError(
+                f"leave_out {group!r}: no network has {self.config.leave_out[group]}",
+                fix="name columns of the zoos and values that they hold: data, family, optimizer, ...",
+            )
         level = SneConfig(**self.config.model).interval_level
         # With fewer calibration runs no interval but [0, 1] has the level, and the widest counts for all networks.
         enough = ceil(level / (1 - level) - 1e-9)
@@ -92,7 +97,7 @@ class Experiment:
                 if runs < count:
                     raise UserError(
                         f"leave_out {group!r}: {runs} {split} runs are {name}, at least {count} are needed",
-                        fix="name values that the columns of the zoos hold, or add runs",
+                        fix="add runs, or change splits: 9 calibration runs of a group are needed for 90 % intervals",
                     )
 
     def training(self, without: str = ALL) -> Splits:

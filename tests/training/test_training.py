@@ -212,7 +212,14 @@ def test_an_experiment_gives_a_calibrated_predictor_and_honest_results(zoos, tmp
 
 def test_a_group_that_is_nowhere_is_refused_before_training(zoos):
     config = TrainingConfig(zoos=["digits-mlp", "digits-cnn"], leave_out={"vits": {"family": ["vit"]}}, **SETTINGS)
-    with pytest.raises(UserError, match=r"leave_out 'vits': 0 calibration runs are left out, at least 9"):
+    with pytest.raises(UserError, match=r"leave_out 'vits': no network has \{'family': \['vit'\]\}"):
+        Experiment.load(config, zoos)
+
+
+def test_a_group_of_too_few_runs_for_the_level_is_refused_before_training(zoos):
+    family = read_zoo(zoos / "digits-mlp")[0].labels["family"]
+    config = TrainingConfig(zoos=["digits-mlp", "digits-cnn"], leave_out={"one": {"family": [family]}}, **SETTINGS)
+    with pytest.raises(UserError, match=r"leave_out 'one': \d calibration runs are left out, at least 9"):
         Experiment.load(config, zoos)
 
 
