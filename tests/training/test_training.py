@@ -128,6 +128,7 @@ def test_the_invariance_term_earns_invariance(experiment, tmp_path):
     for number, weight in enumerate((0.0, 100.0)):
         # Statistics are invariant however it is trained.
         config = SETTINGS["model"] | {"element_positions": "projected", "statistics": []}
+        config |= {"level_positions": True, "type_positions": True, "network_set_to_set": "deepset"}
         model, _ = _train(
             experiment, tmp_path / str(number), epochs=6, patience=6, invariance_weight=weight, model=config
         )
