@@ -25,7 +25,7 @@ from hf_sne.zoo.entries import ZooEntry
 from hf_sne.zoo.families import build_network
 from hf_sne.zoo.images import ImageData, load_images
 from hf_sne.zoo.population.train import evaluate
-from hf_sne.zoo.read import read_zoo
+from hf_sne.zoo.read import read_zoos
 
 
 def main(
@@ -41,7 +41,7 @@ def main(
 ) -> None:
     """Kendall tau, within each network, between what a layer adds to the score and what it adds to the accuracy."""
     settings = TrainingConfig.from_yaml(config)
-    entries = [entry for name in [*settings.zoos, *settings.test_zoos] for entry in read_zoo(zoos / name, name)]
+    entries = read_zoos([*settings.zoos, *settings.test_zoos], zoos)
     held_out = [entry for entry in split_entries(entries, settings)["test"] if entry.zoo == zoo]
     chosen = [
         entry

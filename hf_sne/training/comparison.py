@@ -21,7 +21,7 @@ from hf_sne.training.system_info import system_info
 from hf_sne.version import __version__
 from hf_sne.zoo.atomic import write_bytes
 from hf_sne.zoo.entries import Target, ZooEntry
-from hf_sne.zoo.read import read_zoo
+from hf_sne.zoo.read import read_zoos
 
 # Domain -> split -> networks.
 Zoos = Mapping[Domain, Mapping[str, list[ZooEntry]]]
@@ -107,12 +107,7 @@ class ComparisonConfig:
 
 def load_domains(config: ComparisonConfig, root: Path) -> Zoos:
     """The networks of all zoos by domain and split; twins damaged on purpose are left out."""
-    target = Target(**config.target)
-    entries = [
-        entry
-        for name in config.zoos
-        for entry in read_zoo(root / name if (root / name).exists() else name, name, target)
-    ]
+    entries = read_zoos(config.zoos, root, Target(**config.target))
     domains: dict[Domain, dict[str, list[ZooEntry]]] = {}
     for split, members in split_entries(entries, config.sne).items():
         for entry in members:

@@ -32,7 +32,7 @@ from hf_sne.training.measure import (
 from hf_sne.training.system_info import system_info
 from hf_sne.training.trainer import Progress, train
 from hf_sne.zoo.entries import ZooEntry
-from hf_sne.zoo.read import read_zoo
+from hf_sne.zoo.read import read_zoos
 
 PREDICTOR = "predictor"
 # The group that is left out of the training on all zoos.
@@ -54,11 +54,7 @@ class Experiment:
     def load(cls, config: TrainingConfig, root: Path) -> "Experiment":
         """Read the zoos of a configuration, folders below ``root`` or Hub ids, and split each by run."""
         maker = ExampleMaker(SneProcessor.from_config(SneConfig(**config.model)), shuffles=config.order_weight > 0)
-        entries = [
-            entry
-            for name in [*config.zoos, *config.test_zoos]
-            for entry in read_zoo(root / name if (root / name).exists() else name, name)
-        ]
+        entries = read_zoos([*config.zoos, *config.test_zoos], root)
         splits = {split: maker.make(members) for split, members in split_entries(entries, config).items()}
         experiment = cls(config, maker, splits)
         experiment.check()

@@ -6,6 +6,7 @@ Everything is told of the test runs, and of each group that was left out by the 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,18 @@ class Held:
     examples: list[Example]
     test: Predicted
 
+    # Neither depends on the radii, which are asked for at every level and for every group.
+    @cached_property
+    def own_ratios(self) -> NDArray[np.floating]:
+        """Errors over expected ones of ``own``."""
+        return self.own.ratios(self.model)
+
+    @cached_property
+    def elsewhere_ratios(self) -> NDArray[np.floating]:
+        """Errors over expected ones of ``elsewhere``, which must be there."""
+        assert self.elsewhere is not None
+        return self.elsewhere.ratios(self.model)
+
     def on(self, examples: list[Example], maker: ExampleMaker) -> "Held":
         """The same model and other test networks."""
         return replace(self, examples=examples, test=predict_all(self.model, maker, examples))
@@ -95,13 +108,13 @@ def radii(
     models were trained on the rest of this group.
     """
     each = held[group]
-    own = radius_for(each.own.ratios(each.model), each.own.entries, level)
+    own = radius_for(each.own_ratios, each.own.entries, level)
     needed = []
     for name, other in held.items():
         if name != group and other.elsewhere is not None:
             kept = np.array([not is_in(group, entry) for entry in other.elsewhere.entries])
             entries = [entry for entry, keep in zip(other.elsewhere.entries, kept, strict=True) if keep]
-            needed.append(radius_for(other.elsewhere.ratios(other.model)[kept], entries, level))
+            needed.append(radius_for(other.elsewhere_ratios[kept], entries, level))
     return own, radius_elsewhere(own, needed)
 
 

@@ -1,7 +1,7 @@
 """Read a zoo of any known form into labelled networks."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,13 @@ def read_zoo(source: str | Path, name: str = "", target: Target = ACCURACY) -> l
             fix="name a column of the zoo, and bounds that its values keep",
         )
     return kept
+
+
+def read_zoos(names: Iterable[str], root: Path, target: Target = ACCURACY) -> list[ZooEntry]:
+    """:func:`read_zoo` of each name, a folder below ``root`` where there is one, else a Hub id."""
+    return [
+        entry for name in names for entry in read_zoo(root / name if (root / name).exists() else name, name, target)
+    ]
 
 
 def read_networks(source: str | Path) -> Iterator[tuple[dict[str, Any], dict[str, Tensor], Layout]]:
