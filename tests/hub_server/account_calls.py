@@ -11,10 +11,10 @@ USER = "user"
 
 def whoami(hub: Hub, request: Request) -> Answer:
     """The user, the same for every token, with the token's role."""
-    role = hub.role(request) if "Authorization" in request.headers else None
+    role = hub.role(request) if request.headers.get("Authorization") else None
     if role is None:
         raise Refusal(401, "Invalid username or password.")
-    owners = {repo_id.partition("/")[0] for kind in (hub.repos, hub.datasets) for repo_id in kind}
+    owners = {repo_id.partition("/")[0] for kind in (hub.repos, hub.datasets, hub.spaces) for repo_id in kind}
     return Answer.of(
         {
             "type": "user",

@@ -22,10 +22,8 @@ def preupload(hub: Hub, request: Request) -> Answer:
 
 
 def commit(hub: Hub, request: Request) -> Answer:
-    """Adds a commit to a branch: a header line, then one line an operation."""
+    """Adds a commit to a branch, or to a new pull request: a header line, then one line an operation."""
     repo, branch = hub.repo(request), request.parts["revision"]
-    if request.asks("create_pr"):
-        raise Refusal(400, "This Hub has no pull requests")
     if branch not in repo.branches:
         raise Refusal(404, f"Invalid rev id: {branch} is no branch", "RevisionNotFound")
     header, *operations = (json.loads(line) for line in request.body.splitlines())
@@ -36,9 +34,14 @@ def commit(hub: Hub, request: Request) -> Answer:
     for operation in operations:
         _OPERATIONS[operation["key"]](repo, files, operation["value"])
     made = Commit(files, header["value"]["summary"], header["value"]["description"], head)
-    repo.branches[branch] = made
     page = hub.page(request.parts["kind"], request.parts["repo_id"])
-    return Answer.of({"success": True, "commitOid": made.oid, "commitUrl": f"{page}/commit/{made.oid}"})
+    told = {"success": True, "commitOid": made.oid, "commitUrl": f"{page}/commit/{made.oid}"}
+    if not request.asks("create_pr"):
+        repo.branches[branch] = made
+        return Answer.of(told)
+    number = len(repo.pull_requests) + 1
+    repo.pull_requests[f"refs/pr/{number}"] = made
+    return Answer.of({**told, "pullRequestUrl": f"{page}/discussions/{number}"})
 
 
 def _add_file(_: HubRepo, files: dict[str, Blob], value: dict) -> None:

@@ -2,7 +2,7 @@
 
 import re
 
-from hub_server.hub import Hub
+from hub_server.hub import Hub, sent_token
 from hub_server.messages import Answer, Refusal, Request
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -10,6 +10,9 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 def resolve(hub: Hub, request: Request) -> Answer:
     """A file at a commit, with the headers the clients' caches go by."""
+    readers = hub.repo(request).readers
+    if readers is not None and sent_token(request) not in readers:
+        raise Refusal(403, "Access to this repository is restricted", "GatedRepo")
     commit, name = hub.commit(request), request.parts["path"]
     at = {"X-Repo-Commit": commit.oid}
     blob = commit.files.get(name)

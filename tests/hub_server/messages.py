@@ -1,8 +1,19 @@
 """What goes over the wire: a request, its answer, and the refusals the clients know by their codes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+
+class Headers(dict[str, str]):
+    """Headers by their names, whose case does not matter."""
+
+    def __init__(self, named: Iterable[tuple[str, str]]) -> None:
+        super().__init__((name.lower(), value) for name, value in named)
+
+    def get(self, name: str, default: str = "") -> str:
+        """The value of a header, ``default`` where it is not there."""
+        return super().get(name.lower(), default)
 
 
 @dataclass(frozen=True)
@@ -12,7 +23,7 @@ class Request:
     path: str
     parts: Mapping[str, str | None]
     query: Mapping[str, list[str]]
-    headers: Mapping[str, str]
+    headers: Headers
     body: bytes
 
     def json(self) -> dict:

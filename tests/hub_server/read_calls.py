@@ -1,5 +1,8 @@
 """Calls that describe a repository: information, listings, references, history."""
 
+import json
+import math
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha1
@@ -25,12 +28,13 @@ def info(hub: Hub, request: Request) -> Answer:
         "sha": commit.oid,
         "lastModified": _date(commit),
         "private": repo.private,
-        "gated": False,
+        "gated": "manual" if repo.readers is not None else False,
         "disabled": False,
         "tags": card.get("tags") or [],
         "cardData": card,
         "siblings": [_sibling(name, blob, request.asks("blobs")) for name, blob in commit.files.items()],
         **{name: card[name] for name in ("library_name", "pipeline_tag") if name in card},
+        **_safetensors(commit),
     }
     fields = request.query.get("expand")
     return Answer.of({name: described[name] for name in ("id", *fields) if name in described} if fields else described)
@@ -64,14 +68,16 @@ def paths_info(hub: Hub, request: Request) -> Answer:
 
 
 def refs(hub: Hub, request: Request) -> Answer:
-    """Branches and tags; there are no conversions and no pull requests."""
+    """Branches, tags and, on request, pull requests; there are no conversions."""
     repo = hub.repo(request)
     kinds = {"branches": ("heads", repo.branches), "tags": ("tags", repo.tags)}
     listed = {
         kind: [{"name": name, "ref": f"refs/{folder}/{name}", "targetCommit": at.oid} for name, at in named.items()]
         for kind, (folder, named) in kinds.items()
     }
-    return Answer.of(listed | {"converts": [], "pullRequests": []})
+    opened = [{"name": ref, "ref": ref, "targetCommit": at.oid} for ref, at in repo.pull_requests.items()]
+    asked = {"pullRequests": opened} if request.asks("include_prs") else {}
+    return Answer.of(listed | asked | {"converts": []})
 
 
 def commits(hub: Hub, request: Request) -> Answer:
@@ -137,6 +143,19 @@ def _card(commit: Commit) -> dict:
     with suppress(yaml.YAMLError, ValueError):
         return (readme and card_metadata(readme.content.decode())) or {}
     return {}
+
+
+def _safetensors(commit: Commit) -> dict:
+    """The parameters by their dtype, as the Hub counts them in the headers of a model's safetensors files."""
+    counted: Counter[str] = Counter()
+    for name, blob in commit.files.items():
+        if name.endswith(".safetensors") and "/" not in name:
+            length = int.from_bytes(blob.content[:8], "little")
+            with suppress(ValueError):  # not safetensors
+                header = json.loads(blob.content[8 : 8 + length])
+                for tensor in (entry for entry in header.values() if "dtype" in entry):
+                    counted[tensor["dtype"]] += math.prod(tensor["shape"])
+    return {"safetensors": {"parameters": dict(counted), "total": counted.total()}} if counted else {}
 
 
 def _date(commit: Commit) -> str:

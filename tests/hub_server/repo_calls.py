@@ -59,7 +59,7 @@ def create_tag(hub: Hub, request: Request) -> Answer:
 
 
 def _named(asked: dict) -> tuple[str, str]:
-    kinds = {None: "models", "model": "models", "dataset": "datasets"}
+    kinds = {None: "models", "model": "models", "dataset": "datasets", "space": "spaces"}
     if asked.get("type") not in kinds:
-        raise Refusal(400, f"This Hub has models and data sets, no {asked['type']}")
+        raise Refusal(400, f"This Hub has models, data sets and Spaces, no {asked['type']}")
     return kinds[asked.get("type")], f"{asked.get('organization') or USER}/{asked['name']}"

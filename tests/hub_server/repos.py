@@ -1,6 +1,6 @@
 """What a Hub keeps: repositories with their files, commits, branches and tags, all in memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -97,17 +97,24 @@ class Commit:
 class HubRepo:
     """One repository: a commit on ``main`` to begin with, more by the clients' calls.
 
-    ``refusal`` is the status and the X-Error-Code of every answer, if the repository is to refuse.
+    ``refusal`` is the status and the X-Error-Code of every answer, if the repository is to refuse. Of a repository with
+    ``readers`` everybody sees the page, and these tokens alone get the files.
     """
 
     def __init__(
-        self, files: Mapping[str, bytes], refusal: tuple[int, str] | None = None, private: bool = False
+        self,
+        files: Mapping[str, bytes],
+        refusal: tuple[int, str] | None = None,
+        private: bool = False,
+        readers: Collection[str] | None = None,
     ) -> None:
         self.refusal = refusal
         self.private = private
+        self.readers = readers
         blobs = {name: Blob.stored(name, content) for name, content in files.items()}
         self.branches = {"main": Commit(blobs, "initial commit")}
         self.tags: dict[str, Commit] = {}
+        self.pull_requests: dict[str, Commit] = {}
         self.announced_uploads: dict[str, int] = {}  # bytes by sha256
         self.lfs_objects: dict[str, bytes] = {blob.sha256: blob.content for blob in blobs.values() if blob.lfs}
 
@@ -123,7 +130,7 @@ class HubRepo:
 
     def find_commit(self, revision: str) -> Commit | None:
         """The commit of a branch, a tag or a hash."""
-        named = self.branches | self.tags
+        named = self.branches | self.tags | self.pull_requests
         if revision in named:
             return named[revision]
         reachable = (commit for head in named.values() for commit in head.history())

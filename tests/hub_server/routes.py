@@ -11,8 +11,8 @@ from hub_server.messages import Answer, Refusal, Request
 
 Call = Callable[[Hub, Request], Answer]
 
-_API = "/api/(?P<kind>models|datasets)/(?P<repo_id>[^/]+/[^/]+?)"
-_PAGE = "/(?:(?P<kind>datasets)/)?(?P<repo_id>[^/]+/[^/]+?)"
+_API = "/api/(?P<kind>models|datasets|spaces)/(?P<repo_id>[^/]+/[^/]+?)"
+_PAGE = "/(?:(?P<kind>datasets|spaces)/)?(?P<repo_id>[^/]+/[^/]+?)"
 _REVISION = "(?P<revision>[^/]+)"
 
 
