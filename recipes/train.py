@@ -1,8 +1,8 @@
-"""Train a predictor on zoos: accelerate launch recipes/train.py --config recipes/NAME/NAME.yaml --zoos FOLDER."""
+"""Train a predictor on zoos: accelerate launch recipes/train.py --zoo FOLDER_OR_HUB_ID, or --config CONFIG.yaml."""
 
 import csv
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,20 +15,29 @@ from transformers.utils.logging import disable_progress_bar
 
 from hf_sne.errors import UserError
 from hf_sne.escape import spreadsheet_cell, visible
+from hf_sne.hub import Destination, push
 from hf_sne.models.sne.calibration_sne import EVERYTHING
 from hf_sne.optional import MissingPackageError
 from hf_sne.pipelines.plots import reliability_diagram, scatter_panels
 from hf_sne.training import trainer
+from hf_sne.training.card import PREDICTED, RELIABILITY, RESULTS, write_model_card
 from hf_sne.training.config import TrainingConfig
-from hf_sne.training.experiment import run_experiment
+from hf_sne.training.experiment import PREDICTOR, run_experiment
 from hf_sne.training.measure import Measured
 from hf_sne.zoo.atomic import write_bytes
 
 
 def main(
-    config: Annotated[Path, typer.Option(help="YAML with the fields of TrainingConfig.")],
-    zoos: Annotated[Path, typer.Option(help="Folder that holds the zoos which the configuration names.")],
-    output: Annotated[Path, typer.Option(help="Where state, predictor and results.json go; run again to resume.")],
+    config: Annotated[Path | None, typer.Option(help="YAML with the fields of TrainingConfig.")] = None,
+    zoo: Annotated[
+        list[str] | None, typer.Option(help="Zoo, folder or Hub id, in place of the configuration's; again for more.")
+    ] = None,
+    zoos: Annotated[Path, typer.Option(help="Folder that holds the zoos which are named.")] = Path(),
+    output: Annotated[Path, typer.Option(help="Where state and predictor/ go; run again to resume.")] = Path(
+        "runs/train"
+    ),
+    push_to: Annotated[str | None, typer.Option(metavar="ORG/NAME", help="Publish the predictor on the Hub.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="With --push-to: make a new repository private.")] = False,
     processes: Annotated[int, typer.Option(help="Stop unless there are this many processes; 0: any number.")] = 0,
     cpu: Annotated[bool, typer.Option("--cpu", help="Do not use a GPU.")] = False,
 ) -> None:
@@ -36,7 +45,8 @@ def main(
     console = Console(stderr=True)
     disable_progress_bar()
     try:
-        settings = TrainingConfig.from_yaml(config)
+        settings = _settings(config, zoo)
+        destination = Destination(push_to, private=private) if push_to else None
         accelerator = Accelerator(cpu=cpu, log_with=settings.trackers or None, project_dir=output)
         _check_processes(accelerator, processes, console)
         if settings.trackers:
@@ -57,15 +67,38 @@ def main(
         console.print(visible(str(error)), style="red", markup=False)
         raise typer.Exit(2) from error
     if accelerator.is_main_process:
-        write_bytes(output / "results.json", json.dumps(results, indent=1).encode() + b"\n")
+        predictor = output / PREDICTOR
+        write_bytes(predictor / RESULTS, json.dumps(results, indent=1).encode() + b"\n")
         _write_predictions(rows, output / "predictions.csv")
-        _draw(rows, settings.zoos, results["reliability"], output, console)
+        _draw(rows, settings.zoos, results["reliability"], predictor, console)
+        write_model_card(predictor, results)
         for zoo, row in results["test"].items():
             sne, baseline = row["sne"]["kendall_tau"]["value"], row["weight_statistics"]["kendall_tau"]["value"]
             console.print(f"{visible(zoo):24} tau  SNE {sne:.3f}  weight statistics {baseline:.3f}", markup=False)
         if results["radius"][1] >= EVERYTHING:
             console.print("the intervals are [0, 1]: leave_out names no groups of networks to set them by")
-        console.print(f"figures and predictions: {output}; to use it: hf-sne score ... --model {output / 'predictor'}")
+        console.print(f"predictions: {output}; predictor, results and figures: {predictor}")
+        console.print(
+            f"to use it: hf-sne score ... --model {predictor}; to publish it: hf-sne push {predictor} ORG/NAME"
+        )
+        if destination is not None:
+            _push(predictor, destination, console)
+
+
+def _settings(config: Path | None, zoos: list[str] | None) -> TrainingConfig:
+    if config is None and not zoos:
+        raise UserError("nothing to train on", fix="name a zoo with --zoo, or a configuration with --config")
+    settings = TrainingConfig.from_yaml(config) if config else TrainingConfig(zoos=[])
+    return replace(settings, zoos=zoos) if zoos else settings
+
+
+def _push(predictor: Path, destination: Destination, console: Console) -> None:
+    try:
+        console.print(f"published: {push(str(predictor), destination)}", markup=False)
+    except UserError as error:
+        # The training is done and kept; what failed can be run again by itself.
+        console.print(f"{visible(str(error))}, then: hf-sne push {predictor} {destination.repo}", markup=False)
+        raise typer.Exit(2) from error
 
 
 def _write_predictions(rows: list[Measured], path: Path) -> None:
@@ -86,8 +119,8 @@ def _draw(
         panel = "left out in turn" if row.left_out else "test runs" if row.zoo in trained_on else "other zoos"
         panels.setdefault(panel, []).append({"data": row.data, "measured": row.accuracy, "predicted": row.score})
     try:
-        scatter_panels(panels, output / "predicted.png")
-        reliability_diagram(reliability["levels"], reliability["coverage"], output / "reliability.png")
+        scatter_panels(panels, output / PREDICTED)
+        reliability_diagram(reliability["levels"], reliability["coverage"], output / RELIABILITY)
     except MissingPackageError as error:
         console.print(f"[yellow]no figures drawn: {escape(str(error))}")
 

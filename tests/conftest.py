@@ -1,6 +1,7 @@
 """Shared by all tests: no network, small helper modules importable."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -34,3 +35,30 @@ def digit_zoos(tmp_path_factory):
         plan = Plan.from_json({"data": "digits", "seed": 1, "families": {family: {"runs": 20}}, "training": training})
         list(make_zoo(plan, root / f"digits-{family}", LocalWorkers(2)))
     return root
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Every network is trained, and the zoo is not yet written."""
+    from zoo_making import NETWORKS, tiny_plan
+
+    from hf_sne.zoo.make import make_zoo
+    from hf_sne.zoo.workers import LocalWorkers
+
+    folder = tmp_path_factory.mktemp("trained") / "zoo"
+    making = make_zoo(tiny_plan(), folder, LocalWorkers(1), NETWORKS)
+    while next(making).stage != "writing":
+        pass
+    making.close()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def zoo(trained, tmp_path_factory):
+    """The zoo as it should be: made without disturbance by one process."""
+    from zoo_making import finish
+
+    folder = tmp_path_factory.mktemp("made") / "zoo"
+    shutil.copytree(trained, folder)
+    finish(folder)
+    return folder

@@ -1,4 +1,4 @@
-"""``hf-sne zoo``: make, look at, convert and publish model zoos."""
+"""``hf-sne zoo``: make, look at and convert model zoos."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hf_sne.zoo.manifest import Manifest
     from hf_sne.zoo.workers import Backend
 
-app = typer.Typer(help="Make, look at, convert and publish model zoos.", no_args_is_help=True)
+app = typer.Typer(help="Make, look at and convert model zoos.", no_args_is_help=True)
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Zoo folder.")]
 
@@ -146,18 +146,3 @@ def convert_command(
     for line in skipped:
         notes_console().print(f"skipped {line}", highlight=False, markup=False, soft_wrap=True)
     info_command(output)
-
-
-@app.command("push")
-def push_command(
-    folder: _Folder,
-    repo: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Data set on the Hub; made if it is not there.")],
-    private: Annotated[bool, typer.Option("--private", help="Make a new data set private.")] = False,
-    revision: Annotated[str | None, typer.Option(help="Branch to push to; default: main.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify, write the card, say what would go.")] = False,
-) -> None:
-    """Publish a zoo as a data set on the Hub, with a card that is written from the zoo itself."""
-    from hf_sne.zoo.push import push_zoo
-
-    url = push_zoo(folder, repo, private=private, revision=revision, dry_run=dry_run)
-    results_console().print(url, highlight=False, markup=False, soft_wrap=True)

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, NotRequired, TypedDict
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import Pipeline
 
@@ -20,6 +22,13 @@ from hf_sne.weights import Checkpoint, Layer, open_checkpoint
 
 TASK = "weight-performance-prediction"
 BUILT_IN_ENCODER = Path(__file__).parents[1] / "assets" / "sne-cross-arch"
+
+_TRAVELING_FILE = "traveling.py"
+_TRAVELING = {
+    "impl": "traveling.WeightPerformancePipeline",
+    "pt": ["AutoModelForSequenceClassification"],
+    "type": "multimodal",
+}
 
 Source = str | PathLike[str] | Mapping[str, Tensor] | nn.Module
 
@@ -100,6 +109,16 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
                 yield self(source, **kwargs)
             except HfSneError as error:
                 yield _refusal(source, error)
+
+    def save_pretrained(self, save_directory: str | PathLike[str], **kwargs: Any) -> None:
+        """Save model, processor and their code, and a file by which the task is found where nobody imports hf_sne."""
+        config = self.model.config
+        config.custom_pipelines = {TASK: _TRAVELING}
+        Path(save_directory).mkdir(parents=True, exist_ok=True)
+        copyfile(Path(__file__).with_name(_TRAVELING_FILE), Path(save_directory) / _TRAVELING_FILE)
+        self.feature_extractor.save_pretrained(save_directory)
+        self.model.save_pretrained(save_directory, **kwargs)
+        del config.custom_pipelines
 
     def preprocess(self, inputs: Source, **parameters: Any) -> dict[str, Any]:
         """Open and check the checkpoint; nothing but its header is read yet."""
@@ -225,7 +244,7 @@ def load_pipeline(
     name = str(BUILT_IN_ENCODER) if model is None else model
     try:
         pipe: WeightPerformancePipeline = transformers.pipeline(TASK, model=name, revision=revision, device=device)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise UserError(
             f"the predictor {name} cannot be loaded: {error}",
             fix="name a folder or a Hub repo that holds an SNE predictor",

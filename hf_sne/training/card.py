@@ -7,15 +7,24 @@ from typing import Any
 from hf_sne.cards import render_card
 from hf_sne.escape import markdown
 from hf_sne.models.sne import SneConfig
+from hf_sne.weights.hub import is_repo_id
 from hf_sne.zoo.atomic import write_bytes
 
 CARD = "README.md"
+RESULTS = "results.json"
+# Beside the results, drawn by recipes/train.py.
+PREDICTED, RELIABILITY = FIGURES = ("predicted.png", "reliability.png")
 _TEMPLATE = "sne_predictor.md"
 _TASK = "weight-performance-prediction"
+_SPLITS = ("train", "validation", "calibration", "test")
+_RANKED = (
+    ("sne", "kendall_tau", "Kendall tau"),
+    ("weight_statistics", "kendall_tau_baseline", "Kendall tau of the baseline, boosting on weight statistics"),
+)
 
 
 def write_model_card(folder: Path, results: Mapping[str, Any], repo: str = "") -> None:
-    """Write ``README.md`` into a predictor's folder.
+    """Write ``README.md`` into a predictor's folder; it shows the figures that lie there.
 
     Args:
         folder: Of the predictor.
@@ -30,12 +39,14 @@ def write_model_card(folder: Path, results: Mapping[str, Any], repo: str = "") -
     card = render_card(
         _TEMPLATE,
         _metadata(name, results),
+        figures=[figure for figure in FIGURES if (folder / figure).is_file()],
         title=f"{name} {markdown(str(model.get('predictor_version', '')))}".strip(),
         repo=repo or "FOLDER_OR_REPO",
         parameters=results["parameters"],
-        made_with=results["system"]["hf_sne"],
+        system=results["system"],
+        versions=", ".join(f"{name} {results['system'][name]}" for name in ("torch", "transformers", "accelerate")),
         networks=sum(splits["train"] for zoo, splits in results["networks"].items() if zoo in config["zoos"]),
-        zoos=config["zoos"],
+        zoos=list(_zoos(results)),
         level=f"{SneConfig(**model).interval_level:.0%}",
         tests=[_row(zoo, row) for zoo, row in results["test"].items()],
         left_out=list(_left_out(results["left_out"])),
@@ -47,24 +58,41 @@ def write_model_card(folder: Path, results: Mapping[str, Any], repo: str = "") -
 
 
 def _metadata(name: str, results: Mapping[str, Any]) -> Any:
-    from huggingface_hub import EvalResult, ModelCardData
+    from huggingface_hub import ModelCardData
 
     return ModelCardData(
         license="apache-2.0",
-        library_name="hf_sne",
-        tags=["weight-space", "model-zoo", "performance-prediction", _TASK],
+        library_name="transformers",
+        tags=["hf_sne", "weight-space", "model-zoo", "performance-prediction", _TASK],
         model_name=name,
-        eval_results=[
-            EvalResult(
-                task_type=_TASK,
-                dataset_type=zoo,
-                dataset_name=f"test runs of {zoo}",
-                metric_type="kendall_tau",
-                metric_value=round(row["sne"]["kendall_tau"]["value"], 3),
-            )
-            for zoo, row in results["test"].items()
-        ],
+        # Only what has an owner can be a data set of the Hub.
+        datasets=[zoo for zoo in results["config"]["zoos"] if is_repo_id(zoo)] or None,
+        eval_results=[result for zoo, row in results["test"].items() for result in _eval_results(zoo, row)],
     )
+
+
+def _eval_results(zoo: str, row: Mapping[str, Any]) -> Iterator[Any]:
+    """Tau of the predictor and, under a type of its own, of the baseline on the same networks."""
+    from huggingface_hub import EvalResult
+
+    for who, metric_type, label in _RANKED:
+        tau = {name: round(value, 3) for name, value in row[who]["kendall_tau"].items()}
+        low, high = tau["low"], tau["high"]
+        yield EvalResult(
+            task_type=_TASK,
+            dataset_type=zoo,
+            dataset_name=f"test runs of {zoo}",
+            metric_type=metric_type,
+            metric_name=f"{label} ({row['sne']['networks']} networks; 95 % interval {low:.3f} to {high:.3f})",
+            metric_value=tau["value"],
+            metric_args={"confidence_level": 0.95, "low": low, "high": high},
+        )
+
+
+def _zoos(results: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Name and networks in each split of the zoos that were trained on."""
+    for zoo in results["config"]["zoos"]:
+        yield [markdown(zoo), *(f"{results['networks'][zoo].get(split, 0):,}" for split in _SPLITS)]
 
 
 def _left_out(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[list[str]]:

@@ -14,7 +14,6 @@ from hf_sne.errors import UserError
 from hf_sne.evaluation.splits import check_disjoint_runs, split_by_run
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
 from hf_sne.training.calibrate import Predicted, calibrate
-from hf_sne.training.card import write_model_card
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.examples import Example, ExampleMaker
 from hf_sne.training.measure import (
@@ -200,7 +199,6 @@ def run_experiment(
         },
         "reliability": reliability(held, experiment.is_in),
     }
-    write_model_card(output / PREDICTOR, results)
     return results, [row for found in (*rows.values(), elsewhere) for row in found]
 
 

@@ -13,7 +13,7 @@ from hub_server import HubServer
 from huggingface_hub import constants
 from random_zoos import random_rows, write_whole
 
-from hf_sne.zoo.push import push_zoo
+from hf_sne.hub import Destination, push
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
@@ -45,7 +45,7 @@ def trained(digit_zoos, tmp_path_factory):
 
 
 def test_two_processes_train_one_predictor(trained):
-    results = json.loads((trained / "out" / "results.json").read_text())
+    results = json.loads((trained / "out" / "predictor" / "results.json").read_text())
     assert results["system"]["processes"] == 2
     assert set(results["test"]) == {"digits-mlp", "digits-cnn"}
     assert (trained / "out" / "predictor" / "model.safetensors").is_file()
@@ -65,7 +65,7 @@ def test_fewer_processes_than_asked_for_is_an_error(digit_zoos, tmp_path):
     done = _launch(digit_zoos, tmp_path, "--processes", "2")
     assert done.returncode != 0
     assert "asked for 2 processes, got 1" in " ".join(done.stderr.split())
-    assert not (tmp_path / "out" / "results.json").exists()
+    assert not (tmp_path / "out" / "predictor" / "results.json").exists()
 
 
 def test_a_zoo_is_named_by_its_hub_id_and_streamed(tmp_path, monkeypatch):
@@ -74,11 +74,11 @@ def test_a_zoo_is_named_by_its_hub_id_and_streamed(tmp_path, monkeypatch):
         for name, value in (("HF_HUB_OFFLINE", False), ("HF_HUB_DISABLE_XET", True), ("ENDPOINT", hub.url)):
             monkeypatch.setattr(constants, name, value)
         monkeypatch.setenv("HF_TOKEN", "hf_writer")
-        push_zoo(tmp_path / "zoo", "org/zoo")
+        push(str(tmp_path / "zoo"), Destination("org/zoo"))
         environment = hub.client_environment(tmp_path / "home")
         done = _launch(tmp_path / "none", tmp_path, environment=environment, zoos=["org/zoo"])
     assert done.returncode == 0, done.stderr[-3000:]
-    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    results = json.loads((tmp_path / "out" / "predictor" / "results.json").read_text())
     networks = load_dataset(str(tmp_path / "zoo"), split="test").filter(lambda row: row["test_accuracy"] is not None)
     assert results["networks"]["org/zoo"]["test"] == results["test"]["org/zoo"]["sne"]["networks"] == len(networks)
 

@@ -2,12 +2,13 @@
 
 import copy
 import json
+from shutil import copyfile
 
 from huggingface_hub import ModelCard
 
 from hf_sne.escape import markdown
 from hf_sne.pipelines import BUILT_IN_ENCODER
-from hf_sne.training.card import CARD, write_model_card
+from hf_sne.training.card import CARD, FIGURES, write_model_card
 
 RESULTS = json.loads((BUILT_IN_ENCODER / "results.json").read_text())
 
@@ -15,11 +16,17 @@ RESULTS = json.loads((BUILT_IN_ENCODER / "results.json").read_text())
 def test_every_figure_is_that_of_the_results(tmp_path):
     write_model_card(tmp_path, RESULTS, "org/mine")
     card = ModelCard.load(tmp_path / CARD)
-    told = {each.dataset_type: each.metric_value for each in card.data.eval_results}
-    assert told == {zoo: round(row["sne"]["kendall_tau"]["value"], 3) for zoo, row in RESULTS["test"].items()}
+    for metric, who in (("kendall_tau", "sne"), ("kendall_tau_baseline", "weight_statistics")):
+        told = [each for each in card.data.eval_results if each.metric_type == metric]
+        taus = {zoo: row[who]["kendall_tau"] for zoo, row in RESULTS["test"].items()}
+        values = {zoo: round(tau["value"], 3) for zoo, tau in taus.items()}
+        assert {each.dataset_type: each.metric_value for each in told} == values
+        assert [each.metric_args["low"] for each in told] == [round(tau["low"], 3) for tau in taus.values()]
     lines = card.text.splitlines()
     for zoo, row in RESULTS["test"].items():
-        (line,) = (line for line in lines if line.startswith(f"| {markdown(zoo)} |"))
+        line, split = (line for line in lines if line.startswith(f"| {markdown(zoo)} |"))
+        counts = RESULTS["networks"][zoo]
+        assert split == "| " + " | ".join([markdown(zoo), *(f"{count:,}" for count in counts.values())]) + " |"
         tau, coverage = row["sne"]["kendall_tau"], row["sne"]["zoo_interval_coverage"]
         assert f"| {tau['value']:.2f} ({tau['low']:.2f} to {tau['high']:.2f}) |" in line
         assert line.endswith(f"| {coverage:.0%} |")
@@ -30,6 +37,8 @@ def test_every_figure_is_that_of_the_results(tmp_path):
 
 
 def test_the_card_of_the_built_in_encoder_is_that_of_its_results(tmp_path):
+    for figure in FIGURES:
+        copyfile(BUILT_IN_ENCODER / figure, tmp_path / figure)
     write_model_card(tmp_path, RESULTS)
     assert (tmp_path / CARD).read_text() == (BUILT_IN_ENCODER / CARD).read_text()
 

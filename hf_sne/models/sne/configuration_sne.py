@@ -1,10 +1,13 @@
 """What an SNE encoder is made of (Andreis et al., NeurIPS 2024, arXiv 2305.16625)."""
 
+import os
 from dataclasses import field
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+
+from .traveling_sne import MODEL_CLASSES, copy_code, has_traveled
 
 SET_TO_SET = ("identity", "mlp", "deepset", "isab", "sab")
 SET_TO_VECTOR = ("mean", "max", "moments", "pma")
@@ -99,6 +102,9 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Refuse what cannot be built, with both values and the rule."""
+        if not has_traveled(__name__):
+            # transformers takes the pipeline that travels with the weights before the one that is registered.
+            kwargs.pop("custom_pipelines", None)
         allowed = {
             "element_set_to_set": SET_TO_SET,
             "layer_set_to_set": SET_TO_SET,
@@ -126,6 +132,12 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         if self.outgoing_view and not self.neuron_level:
             raise ValueError("outgoing_view is True and neuron_level False: the outgoing view is a part of a neuron")
         super().__post_init__(**kwargs)
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """As every transformers configuration, and beside it the code that it is of."""
+        copy_code(save_directory)
+        self.auto_map = dict(MODEL_CLASSES)
+        super().save_pretrained(save_directory, **kwargs)
 
     @property
     def embedding_size(self) -> int:

@@ -87,6 +87,9 @@ class SnePreTrainedModel(PreTrainedModel):  # type: ignore[misc]
 class SneModel(SnePreTrainedModel):
     """The encoder: a code for each network and each layer, for networks of any architecture in one batch."""
 
+    # A predictor's encoder alone is loaded on purpose.
+    _keys_to_ignore_on_load_unexpected = [r"^head\.", r"^calibration\."]  # noqa: RUF012
+
     def __init__(self, config: SneConfig) -> None:
         super().__init__(config)
         self.chunk_positions = LayerPositions(config, config.element_size)

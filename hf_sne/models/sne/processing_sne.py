@@ -1,5 +1,6 @@
 """From the ordered layers of networks to one flat ragged batch of chunks."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from .layer_statistics import count_statistics, layer_statistics
 from .planning import ROLES, LayerLike, PlannedTensor, Planner
 from .standards import NUM_TENSOR_FEATURES, Standard, measure, read_tile, tensor_features
 from .thinning import dense_layers
+from .traveling_sne import PROCESSOR_CLASSES, copy_code
 
 # Chunks in a block where the caller has no wish.
 MAX_CHUNKS = 2048
@@ -94,6 +96,12 @@ class SneProcessor(FeatureExtractionMixin):  # type: ignore[misc]
         self.max_neurons = max_neurons
         self.standardise = standardise
         self.statistics = list(statistics)
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> Any:
+        """As every transformers processor, and beside it the code that it is of."""
+        copy_code(save_directory)
+        self.auto_map = dict(PROCESSOR_CLASSES)
+        return super().save_pretrained(save_directory, **kwargs)
 
     @classmethod
     def from_config(cls, config: Any) -> "SneProcessor":

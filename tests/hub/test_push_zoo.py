@@ -9,7 +9,7 @@ import sys
 from hashlib import sha256
 
 import pytest
-from hub_server import HubServer
+from hub_server.conftest import READER
 from huggingface_hub import HfApi, constants
 from random_zoos import random_rows, write_whole
 from zoo_hashes import hashes_of
@@ -17,12 +17,11 @@ from zoo_making import files_of
 
 from hf_sne.cli import main
 from hf_sne.errors import UserError
+from hf_sne.hub import Destination, push
 from hf_sne.zoo.card import CARD
 from hf_sne.zoo.manifest import MANIFEST, Manifest, ManifestError
-from hf_sne.zoo.push import push_zoo
 
 REPO = "org/zoo"
-WRITER, READER = "hf_writer", "hf_reader"
 
 STREAM = """
 import json, sys
@@ -49,18 +48,6 @@ print(json.dumps({
 
 
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """An empty Hub, and this process's client aimed at it with a token that may write."""
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.setenv("HF_TOKEN", WRITER)
-    with HubServer(tokens={WRITER: "write", READER: "read"}).running() as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        yield server
-
-
-@pytest.fixture
 def folder(zoo, tmp_path):
     """A zoo that may be changed."""
     return shutil.copytree(zoo, tmp_path / "digits")
@@ -68,8 +55,8 @@ def folder(zoo, tmp_path):
 
 def test_a_pushed_zoo_streams_back_as_it_was(hub, folder, tmp_path):
     write_whole(tmp_path / "other", random_rows({"mlp": 20}, {"mlp": 3}), {"train": 0.7, "test": 0.3})
-    assert push_zoo(folder, REPO, private=True) == f"{hub.url}/datasets/{REPO}"
-    push_zoo(tmp_path / "other", REPO, revision="v2")
+    assert push(str(folder), Destination(REPO, private=True)) == f"{hub.url}/datasets/{REPO}"
+    push(str(tmp_path / "other"), Destination(REPO, revision="v2"))
     assert hub.datasets[REPO].private
     assert f'load_dataset("{REPO}"'.encode() in hub.datasets[REPO].files[CARD]
 
@@ -89,10 +76,10 @@ def test_a_pushed_zoo_streams_back_as_it_was(hub, folder, tmp_path):
 
 
 def test_pushing_again_changes_nothing(hub, folder):
-    push_zoo(folder, REPO)
+    push(str(folder), Destination(REPO))
     before = hub.datasets[REPO].commit
     uploads = sum(request.startswith("PUT") for request in hub.requests)
-    assert push_zoo(folder, REPO).endswith(f"/datasets/{REPO}")
+    assert push(str(folder), Destination(REPO)).endswith(f"/datasets/{REPO}")
     assert hub.datasets[REPO].commit == before
     assert sum(request.startswith("PUT") for request in hub.requests) == uploads
     assert not hub.datasets[REPO].private
@@ -101,15 +88,15 @@ def test_pushing_again_changes_nothing(hub, folder):
 def test_nothing_is_left_of_the_zoo_that_was_there_before(hub, folder, tmp_path):
     """The configs take in every table, so one that is left would be read as a part of the new zoo."""
     write_whole(tmp_path / "before", random_rows({"mlp": 8, "other": 8}, {"mlp": 3, "other": 2}), {"holdout": 1.0})
-    push_zoo(tmp_path / "before", REPO)
+    push(str(tmp_path / "before"), Destination(REPO))
     assert "data/mlp/holdout-00000-of-00001.parquet" in hub.datasets[REPO].files
-    push_zoo(folder, REPO)
+    push(str(folder), Destination(REPO))
     assert hub.datasets[REPO].files.keys() == {".gitattributes", MANIFEST, *Manifest.read(folder).files}
 
 
 def test_a_branch_is_made_and_takes_the_zoo(hub, folder):
-    push_zoo(folder, REPO, revision="v2")
-    push_zoo(folder, REPO, revision="v2")
+    push(str(folder), Destination(REPO, revision="v2"))
+    push(str(folder), Destination(REPO, revision="v2"))
     repo = hub.datasets[REPO]
     assert repo.files.keys() == {".gitattributes"}, "main is as it was"
     assert repo.find_commit("v2").files.keys() == {".gitattributes", MANIFEST, *Manifest.read(folder).files}
@@ -117,12 +104,11 @@ def test_a_branch_is_made_and_takes_the_zoo(hub, folder):
 
 def test_a_dry_run_sends_and_writes_nothing(hub, folder):
     before = files_of(folder)
-    told = push_zoo(folder, REPO, dry_run=True)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    assert told == (
-        f"would push {len(Manifest.read(folder).files) + 1} files, {size / 2**20:.1f} MiB, to {REPO}, "
-        f"with {folder / CARD} as the card"
-    )
+    told = push(str(folder), Destination(REPO), dry_run=True)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    head, *listed = told.splitlines()
+    assert head == f"would push the zoo, {len(listed)} files, {size / 2**20:.1f} MiB, to {REPO}"
+    assert {line.split()[0] for line in listed} == {MANIFEST, *Manifest.read(folder).files}
     assert files_of(folder) == before
     assert hub.requests == []
 
@@ -131,7 +117,7 @@ def test_a_card_that_was_edited_is_pushed_as_it_is(hub, folder):
     card = (folder / CARD).read_text() + "\nOur own words.\n"
     (folder / CARD).write_text(card)
     for _ in range(2):
-        push_zoo(folder, REPO)
+        push(str(folder), Destination(REPO))
         assert hub.datasets[REPO].files[CARD] == card.encode() == (folder / CARD).read_bytes()
         assert not list(Manifest.read(folder).faults(folder))
 
@@ -146,13 +132,13 @@ def test_a_damaged_zoo_is_refused_before_anything_is_sent(hub, folder, damage):
         table.unlink()
     card = (folder / CARD).read_bytes()
     with pytest.raises(ManifestError, match=re.escape(str(table.relative_to(folder)))):
-        push_zoo(folder, REPO)
+        push(str(folder), Destination(REPO))
     assert (hub.requests, hub.datasets, (folder / CARD).read_bytes()) == ([], {}, card)
 
 
 def test_a_card_without_its_metadata_is_written_anew(hub, folder):
     (folder / CARD).write_text("mine")
-    push_zoo(folder, REPO)
+    push(str(folder), Destination(REPO))
     assert b"mine" != hub.datasets[REPO].files[CARD] == (folder / CARD).read_bytes()
     assert list(Manifest.read(folder).faults(folder)) == []
 
@@ -160,7 +146,7 @@ def test_a_card_without_its_metadata_is_written_anew(hub, folder):
 def test_the_version_that_made_the_zoo_stays_on_it(hub, folder):
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps(manifest | {"made_with": "0.0.9"}))
-    push_zoo(folder, REPO)
+    push(str(folder), Destination(REPO))
     assert json.loads(hub.datasets[REPO].files[MANIFEST])["made_with"] == "0.0.9"
     assert b"hf_sne 0.0.9" in hub.datasets[REPO].files[CARD]
 
@@ -175,7 +161,7 @@ def test_the_version_that_made_the_zoo_stays_on_it(hub, folder):
 def test_a_token_that_may_not_write_is_told_in_a_sentence(hub, folder, monkeypatch, capsys, token, reason):
     monkeypatch.setenv("HF_TOKEN", token)
     with pytest.raises(SystemExit) as stop:
-        main(["zoo", "push", str(folder), REPO])
+        main(["push", str(folder), REPO])
     told = capsys.readouterr()
     assert (stop.value.code, told.out) == (2, "")
     fix = "check the name, the token (hf auth login) and the network"
@@ -185,7 +171,7 @@ def test_a_token_that_may_not_write_is_told_in_a_sentence(hub, folder, monkeypat
 
 def test_the_command_prints_the_address(hub, folder, capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["zoo", "push", str(folder), REPO, "--private", "--revision", "v2"])
+        main(["push", str(folder), REPO, "--private", "--revision", "v2"])
     assert (stop.value.code, capsys.readouterr().out) == (0, f"{hub.url}/datasets/{REPO}\n")
     assert hub.datasets[REPO].private
     assert set(hub.datasets[REPO].branches) == {"main", "v2"}
@@ -194,14 +180,14 @@ def test_the_command_prints_the_address(hub, folder, capsys):
 @pytest.mark.parametrize("name", ["zoo", "a b/c", "a/b/c", "org/..x"])
 def test_what_is_no_name_is_refused(hub, folder, name):
     with pytest.raises(UserError, match=re.escape(name)):
-        push_zoo(folder, name)
+        push(str(folder), Destination(name))
     assert hub.requests == []
 
 
 def test_a_hub_that_is_not_there_is_told(hub, folder, monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(UserError, match=f"{REPO}: .*refused.*network"):
-        push_zoo(folder, REPO)
+        push(str(folder), Destination(REPO))
 
 
 def test_a_data_set_that_is_no_zoo_is_left_alone(hub, tmp_path):
@@ -210,5 +196,5 @@ def test_a_data_set_that_is_no_zoo_is_left_alone(hub, tmp_path):
     theirs.create_repo(REPO, repo_type="dataset")
     theirs.upload_file(path_or_fileobj=b"theirs", path_in_repo="data/a.csv", repo_id=REPO, repo_type="dataset")
     with pytest.raises(UserError, match="holds 1 files and no zoo"):
-        push_zoo(tmp_path / "zoo", REPO)
+        push(str(tmp_path / "zoo"), Destination(REPO))
     assert hub.datasets[REPO].files["data/a.csv"] == b"theirs"

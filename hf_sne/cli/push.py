@@ -1,0 +1,33 @@
+"""``hf-sne push``: a zoo, a predictor or a metric to the Hub, with its card."""
+
+from typing import Annotated
+
+import typer
+
+from hf_sne.cli.console import notes_console, results_console
+
+
+def push_command(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Folder of a zoo or a predictor, or the name of a metric.")
+    ],
+    repo: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Repository on the Hub; made if it is not there.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch to push to; default: main.")] = None,
+    create_pr: Annotated[bool, typer.Option("--create-pr", help="Propose it as a pull request.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go, send nothing.")] = False,
+) -> None:
+    """Publish a zoo, a predictor or a metric on the Hub, with a card that is written from the thing itself.
+
+    A zoo goes to a data set, a predictor to a model, and a metric to a Space. The token is the one of hf auth login, or
+    HF_TOKEN.
+    """
+    with notes_console().status("Preparing"):
+        from transformers.utils import logging
+
+        from hf_sne.hub import Destination, push
+
+        logging.disable_progress_bar()
+        destination = Destination(repo, private=private, revision=revision, create_pr=create_pr)
+    told = push(source, destination, dry_run=dry_run)
+    results_console().print(told, highlight=False, markup=False, soft_wrap=True)

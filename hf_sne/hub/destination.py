@@ -1,0 +1,126 @@
+"""Where a push goes, and how it gets there."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from httpx2 import HTTPError
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+from hf_sne.errors import UserError
+from hf_sne.weights.hub import is_repo_id
+
+RepoType = Literal["model", "dataset", "space"]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A repository on the Hub; it is made if it is not there.
+
+    Args:
+        repo: ``ORG/NAME``.
+        private: Whether a new repository is private; one that is there stays as it is.
+        revision: Branch, made if it is not there; by default ``main``.
+        create_pr: Propose the change as a pull request to ``main``, which stays as it is.
+
+    Raises:
+        UserError: the name is none, or a pull request is to go to a branch.
+    """
+
+    repo: str
+    private: bool = False
+    revision: str | None = None
+    create_pr: bool = False
+
+    def __post_init__(self) -> None:
+        if not is_repo_id(self.repo):
+            raise UserError(f"{self.repo}: not the name of a repository on the Hub", fix="name it as ORG/NAME")
+        if self.create_pr and self.revision not in (None, "main"):
+            raise UserError(
+                f"{self.repo}: a pull request to the branch {self.revision}, and the Hub takes them for main alone",
+                fix="leave out one of --create-pr and --revision",
+            )
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Files ready to go: those of ``folder`` that ``files`` names.
+
+    Args:
+        marker: A file that tells an earlier parcel of this kind. A repository with other files and without it is left
+            alone.
+        stale: Patterns of what an earlier parcel may have left behind, which is deleted.
+    """
+
+    folder: Path
+    files: Sequence[str]
+    kind: str
+    repo_type: RepoType
+    marker: str
+    stale: Sequence[str] = field(default=())
+
+    def told(self, destination: Destination) -> str:
+        """What would go where, in a sentence and a list."""
+        sizes = {name: (self.folder / name).stat().st_size for name in sorted(self.files)}
+        total = f"{len(sizes)} files, {sum(sizes.values()) / 2**20:,.1f} MiB"
+        head = f"would push the {self.kind}, {total}, to {destination.repo}"
+        return "\n".join([head, *(f"  {name}  {size:,} bytes" for name, size in sizes.items())])
+
+
+def send(parcel: Parcel, destination: Destination) -> str:
+    """Upload a parcel in one commit; the address of the repository, or of the pull request.
+
+    Raises:
+        UserError: the Hub refuses or cannot be reached, or the repository holds something else.
+    """
+    with _told(destination.repo):
+        api = HfApi()
+        sdk = "gradio" if parcel.repo_type == "space" else None
+        api.create_repo(
+            destination.repo,
+            repo_type=parcel.repo_type,
+            private=destination.private,
+            exist_ok=True,
+            space_sdk=sdk,
+        )
+        _check_kind(api, parcel, destination.repo)
+        if destination.revision is not None:
+            api.create_branch(destination.repo, branch=destination.revision, repo_type=parcel.repo_type, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=destination.repo,
+            folder_path=parcel.folder,
+            repo_type=parcel.repo_type,
+            revision=destination.revision,
+            create_pr=destination.create_pr,
+            commit_message=f"Upload {parcel.kind}",
+            allow_patterns=list(parcel.files),
+            delete_patterns=list(parcel.stale),
+        )
+    return str(commit.pr_url or commit.repo_url)
+
+
+def _check_kind(api: HfApi, parcel: Parcel, repo: str) -> None:
+    there = set(api.list_repo_files(repo, repo_type=parcel.repo_type)) - {".gitattributes", "README.md"}
+    if there and parcel.marker not in there:
+        raise UserError(
+            f"{repo}: holds {len(there)} files and no {parcel.kind}", fix=f"push to a new {parcel.repo_type}"
+        )
+
+
+@contextmanager
+def _told(repo: str) -> Iterator[None]:
+    try:
+        yield
+    except HfHubHTTPError as error:
+        reason = f"the Hub answers {error.response.status_code}, {error.server_message or error}"
+        raise _refusal(repo, reason) from error
+    except (HFValidationError, HTTPError, OSError) as error:
+        raise _refusal(repo, str(error) or type(error).__name__) from error
+
+
+def _refusal(repo: str, reason: str) -> UserError:
+    fix = "check the name, the token (hf auth login) and the network"
+    return UserError(f"{repo}: {reason.splitlines()[0].rstrip('.')}", fix=fix)

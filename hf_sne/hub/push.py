@@ -1,0 +1,55 @@
+"""One call for everything that goes to the Hub: what it is, is told by what it looks like."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hf_sne.errors import UserError
+from hf_sne.evaluation.metrics import METRICS
+from hf_sne.hub.destination import Destination, Parcel, send
+from hf_sne.hub.metric import pack_metric
+from hf_sne.hub.predictor import pack_predictor
+from hf_sne.hub.zoo import pack_zoo
+from hf_sne.models.sne import SneConfig
+from hf_sne.zoo.manifest import MANIFEST
+
+# By the configuration's model_type; what is trained like a predictor is packed like one.
+_PREDICTORS = (SneConfig.model_type,)
+
+
+def push(source: str, destination: Destination, *, dry_run: bool = False) -> str:
+    """Publish a zoo's folder, a predictor's folder or a metric with a card; its address, or what would go there.
+
+    Args:
+        source: Folder of a zoo or a predictor, or the name of a metric.
+        destination: Data set, model or Space; which, follows from the source.
+        dry_run: Send nothing.
+
+    Raises:
+        UserError: the source is nothing of these or damaged, the Hub refuses, or it cannot be reached.
+    """
+    with TemporaryDirectory() as scratch:
+        parcel = _pack(source, destination.repo, Path(scratch), dry_run=dry_run)
+        return parcel.told(destination) if dry_run else send(parcel, destination)
+
+
+def _pack(source: str, repo: str, scratch: Path, *, dry_run: bool) -> Parcel:
+    folder = Path(source)
+    if (folder / MANIFEST).is_file():
+        return pack_zoo(folder, repo, dry_run=dry_run)
+    if _model_type(folder) in _PREDICTORS:
+        return pack_predictor(folder, repo, scratch)
+    if source in METRICS and not folder.exists():
+        return pack_metric(source, repo, scratch)
+    raise UserError(
+        f"{source}: neither a zoo ({MANIFEST}), nor a predictor (config.json), nor a metric",
+        fix=f"name a folder of those kinds, or one of {', '.join(sorted(METRICS))}",
+    )
+
+
+def _model_type(folder: Path) -> str | None:
+    try:
+        found = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found.get("model_type") if isinstance(found, dict) else None

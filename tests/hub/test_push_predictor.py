@@ -1,0 +1,184 @@
+"""Predictors, processors and metrics on a Hub that runs here, pushed and loaded with the clients that people use."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hub_server import HubRepo
+from huggingface_hub import ModelCard
+from safetensors.torch import save
+
+from hf_sne import SneForPerformancePrediction, SneProcessor, load_pipeline
+from hf_sne.cli import main
+from hf_sne.errors import UserError
+from hf_sne.hub import Destination, push
+from hf_sne.pipelines import BUILT_IN_ENCODER
+
+REPO = "org/sne-cross-arch"
+CHECKPOINT = save({"fc1.weight": torch.linspace(-1, 1, 96).view(8, 12), "fc2.weight": torch.ones(3, 8)})
+
+WITH_PACKAGE = """
+import json, sys
+import hf_sne
+from transformers import AutoModel, AutoProcessor, pipeline
+
+repo, checkpoint = sys.argv[1:]
+pipe = pipeline("weight-performance-prediction", model=repo)
+print(json.dumps({
+    "score": pipe(checkpoint)["score"],
+    "encoder": type(AutoModel.from_pretrained(repo)).__module__,
+    "processor": type(AutoProcessor.from_pretrained(repo)).__module__,
+}))
+"""
+
+WITHOUT_PACKAGE = """
+import importlib.util, json, sys
+import torch
+from collections import namedtuple
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoProcessor, pipeline
+
+assert importlib.util.find_spec("hf_sne") is None
+repo = sys.argv[1]
+model = AutoModelForSequenceClassification.from_pretrained(repo, trust_remote_code=True)
+encoder = AutoModel.from_pretrained(repo, trust_remote_code=True)
+processor = AutoProcessor.from_pretrained(repo, trust_remote_code=True)
+
+Layer = namedtuple("Layer", "role weight bias source")
+layers = [
+    Layer("linear", torch.linspace(-1, 1, 96).view(8, 12), None, None),
+    Layer("linear", torch.ones(3, 8), None, 0),
+]
+with torch.no_grad():
+    score = float(model(**processor([layers])).scores[0])
+try:
+    pipeline("weight-performance-prediction", model=repo, trust_remote_code=True)
+except ImportError as error:
+    told = str(error)
+saved = sys.argv[2]
+model.save_pretrained(saved)
+again = AutoModelForSequenceClassification.from_pretrained(saved, trust_remote_code=True)
+same = all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
+classes = [type(each).__module__ for each in (model, encoder, processor)]
+print(json.dumps({"classes": classes, "told": told, "same": same, "score": score}))
+"""
+
+
+@pytest.fixture
+def without_package(tmp_path):
+    """A Python that has every package of this one but hf_sne."""
+    python = tmp_path / "bare" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    site = next((tmp_path / "bare" / "lib").glob("python*/site-packages"))
+    for entry in Path(torch.__file__).parents[1].iterdir():
+        if "hf_sne" not in entry.name:
+            (site / entry.name).symlink_to(entry)
+    return python
+
+
+def run(python, script, *arguments, environment):
+    command = [str(python), "-c", script, *map(str, arguments)]
+    # From where no hf_sne lies.
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, cwd=python.parent)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_built_in_encoder_goes_and_comes_back_by_one_line(hub, tmp_path):
+    assert push(str(BUILT_IN_ENCODER), Destination(REPO)) == f"{hub.url}/{REPO}"
+    hub.repos["org/checkpoint"] = HubRepo({"model.safetensors": CHECKPOINT})
+    environment = hub.client_environment(tmp_path / "home") | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    found = run(Path(sys.executable), WITH_PACKAGE, REPO, "org/checkpoint", environment=environment)
+    (tmp_path / "model.safetensors").write_bytes(CHECKPOINT)
+    assert found == {
+        "score": pytest.approx(load_pipeline()(tmp_path / "model.safetensors")["score"], abs=1e-6),
+        "encoder": "hf_sne.models.sne.modeling_sne",
+        "processor": "hf_sne.models.sne.processing_sne",
+    }
+
+
+def test_the_encoder_loads_where_the_package_is_not(hub, tmp_path, without_package):
+    push(str(BUILT_IN_ENCODER), Destination(REPO))
+    environment = hub.client_environment(tmp_path / "home")
+    environment.pop("PYTHONPATH", None)
+    found = run(without_package, WITHOUT_PACKAGE, REPO, tmp_path / "saved", environment=environment)
+    assert all(module.startswith("transformers_modules.") for module in found["classes"])
+    assert found["same"]
+    state = {"fc1.weight": torch.linspace(-1, 1, 96).view(8, 12), "fc2.weight": torch.ones(3, 8)}
+    assert found["score"] == pytest.approx(load_pipeline()(state)["score"], abs=1e-6)
+    assert "pip install hf_sne" in found["told"]
+
+
+def test_the_card_tells_the_repository(hub):
+    push(str(BUILT_IN_ENCODER), Destination(REPO))
+    files = hub.repos[REPO].files
+    card = ModelCard(files["README.md"].decode())
+    assert f'model="{REPO}"' in card.text
+    assert card.data.library_name == "transformers"
+    for figure in ("predicted.png", "reliability.png"):
+        assert f"]({figure})" in card.text
+        assert files[figure].startswith(b"\x89PNG")
+    assert json.loads(files["results.json"])["test"].keys() == {each.dataset_type for each in card.data.eval_results}
+
+
+def test_a_model_and_a_processor_push_themselves(hub):
+    SneForPerformancePrediction.from_pretrained(BUILT_IN_ENCODER).push_to_hub("org/model")
+    SneProcessor.from_pretrained(BUILT_IN_ENCODER).push_to_hub("org/processor")
+    load_pipeline().push_to_hub("org/pipeline")
+    model, processor, pipe = (hub.repos[f"org/{name}"].files for name in ("model", "processor", "pipeline"))
+    assert {"config.json", "model.safetensors", "modeling_sne.py", "configuration_sne.py"} <= model.keys()
+    assert {"preprocessor_config.json", "processing_sne.py"} <= processor.keys()
+    assert pipe.keys() > model.keys() | processor.keys()
+    assert json.loads(pipe["config.json"])["custom_pipelines"].keys() == {"weight-performance-prediction"}
+
+
+def test_a_pull_request_and_a_dry_run_leave_the_branch_alone(hub, capsys):
+    hub.repos[REPO] = HubRepo({"config.json": b"{}"})
+    with pytest.raises(SystemExit) as stop:
+        main(["push", str(BUILT_IN_ENCODER), REPO, "--dry-run"])
+    told = capsys.readouterr().out
+    assert (stop.value.code, hub.requests) == (0, [])
+    assert "would push the predictor" in told
+    assert "model.safetensors" in told
+    with pytest.raises(SystemExit):
+        main(["push", str(BUILT_IN_ENCODER), REPO, "--create-pr"])
+    assert capsys.readouterr().out == f"{hub.url}/{REPO}/discussions/1\n"
+    assert hub.repos[REPO].files.keys() == {"config.json"}
+    assert "model.safetensors" in hub.repos[REPO].find_commit("refs/pr/1").files
+
+
+def test_a_metric_is_evaluated_from_the_hub(hub):
+    push("kendall_tau", Destination("org/kendall_tau"))
+    files = hub.spaces["org/kendall_tau"].files
+    assert files.keys() == {".gitattributes", "README.md", "app.py", "kendall_tau.py", "requirements.txt"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda folder: (folder / "results.json").unlink(), "results.json"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "cannot be loaded"),
+        (lambda folder: (folder / "config.json").write_text("{}"), "neither a zoo"),
+    ],
+)
+def test_what_is_no_whole_predictor_is_refused_before_anything_is_sent(hub, tmp_path, change, told):
+    folder = shutil.copytree(BUILT_IN_ENCODER, tmp_path / "predictor")
+    change(folder)
+    with pytest.raises(UserError, match=told):
+        push(str(folder), Destination(REPO))
+    assert hub.requests == []
+
+
+def test_another_kind_of_repository_is_left_alone(hub):
+    hub.repos[REPO] = HubRepo({"adapter.bin": b"theirs"})
+    with pytest.raises(UserError, match="holds 1 files and no predictor"):
+        push(str(BUILT_IN_ENCODER), Destination(REPO))
+
+
+def test_a_pull_request_to_a_branch_is_refused(hub):
+    with pytest.raises(UserError, match="--create-pr and --revision"):
+        Destination(REPO, revision="v2", create_pr=True)
