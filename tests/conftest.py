@@ -62,3 +62,15 @@ def zoo(trained, tmp_path_factory):
     shutil.copytree(trained, folder)
     finish(folder)
     return folder
+
+
+@pytest.fixture
+def aimed_hub(tmp_path, monkeypatch):
+    """An empty Hub that lets everybody in, and this process's clients aimed at it, with an empty cache and no token."""
+    from hub_server import HubServer
+    from hub_server.clients import aim_clients
+
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with HubServer().running() as server:
+        aim_clients(monkeypatch, server.url, tmp_path)
+        yield server

@@ -33,6 +33,12 @@ def score_command(
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Also read torch pickles (.pt, .pth, .bin, .ckpt), confined.")
     ] = False,
+    max_parameters: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Read no more numbers of a checkpoint, of some units of each layer; on the Hub by ranges."
+        ),
+    ] = None,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Tell what each layer adds to the score, and the nearest networks of the zoos."),
@@ -59,7 +65,13 @@ def score_command(
     if model_revision and not model:
         raise typer.BadParameter("--model-revision needs --model")
     pipe = load_encoder(model, model_revision, device)
-    options = {"revision": revision, "allow_pickle": allow_pickle, "explain": explain, "strict": strict}
+    options = {
+        "revision": revision,
+        "allow_pickle": allow_pickle,
+        "max_parameters": max_parameters,
+        "explain": explain,
+        "strict": strict,
+    }
     results = _score(pipe, _expanded(sources, allow_pickle), options)
     from hf_sne.pipelines.report import to_csv, to_rows
 

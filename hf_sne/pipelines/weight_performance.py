@@ -71,7 +71,8 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
 
     With ``explain=True`` the result also tells, layer by layer, what the score rests on, at the cost of four scores a
     layer, and which networks of the training zoos are nearest. With ``strict=True`` networks unlike the training zoos'
-    are refused.
+    are refused. With ``max_parameters=N`` no more than so many numbers are read, of some units of each layer; a
+    checkpoint on the Hub is then read by ranges and not downloaded.
 
     ``revision`` given to ``transformers.pipeline`` is that of the predictor; that of a scored repo is ``revision`` of
     the call.
@@ -88,10 +89,17 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         token: str | bool | None = None,
         allow_pickle: bool | None = None,
         limits: Limits | None = None,
+        max_parameters: int | None = None,
         explain: bool | None = None,
         strict: bool | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        given = {"revision": revision, "token": token, "allow_pickle": allow_pickle, "limits": limits}
+        given = {
+            "revision": revision,
+            "token": token,
+            "allow_pickle": allow_pickle,
+            "limits": limits,
+            "max_parameters": max_parameters,
+        }
         opening = {name: value for name, value in given.items() if value is not None}
         asked = {"explain": explain, "strict": strict}
         return opening, {name: value for name, value in asked.items() if value is not None}, {}

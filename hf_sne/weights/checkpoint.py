@@ -1,7 +1,7 @@
 """A checkpoint: where it came from, its layers in order, and what of it was not read and why."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path, PurePath, PurePosixPath
 from types import TracebackType
@@ -13,9 +13,10 @@ from hf_sne.limits import Limits
 from hf_sne.weights.checks import Totals
 from hf_sne.weights.errors import RevisionMissingError, SourceNotFoundError
 from hf_sne.weights.files import CheckpointFile, Contents, find_weights, read_files
-from hf_sne.weights.layers import Layer, arrange_layers
+from hf_sne.weights.layers import arrange_layers
 from hf_sne.weights.memory import gather, named_tensors
 from hf_sne.weights.naming import without_wrappers
+from hf_sne.weights.sampling import sample_units
 from hf_sne.weights.shards import INDEX_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIX
 from hf_sne.weights.tensors import Skipped
 
@@ -26,29 +27,40 @@ class Checkpoint:
     """The ordered layers of one network, read lazily; a context manager that lets go of the files.
 
     ``source`` is as the user named it, ``commit`` the Hub's, ``files`` what was read (empty for objects in memory).
+    ``read_elements`` is the number of scalars that the layers take; with ``max_parameters`` they are a part of each
+    layer (see :func:`sample_units`). ``total_elements`` counts all learned scalars, also those that nothing here can
+    read.
     """
 
     def __init__(
-        self, source: str, contents: Contents, *, stack: ExitStack, module: nn.Module | None = None, commit: str | None
+        self,
+        source: str,
+        contents: Contents,
+        *,
+        stack: ExitStack,
+        module: nn.Module | None = None,
+        commit: str | None,
+        max_parameters: int | None = None,
+        fetched: Callable[[], int] | None = None,
     ) -> None:
         self.source = source
         self.commit = commit
         self.files: tuple[CheckpointFile, ...] = tuple(contents.files)
-        self.layers: tuple[Layer, ...]
-        self.layers, unplaced = arrange_layers(contents.tensors, module)
+        layers, unplaced = arrange_layers(contents.tensors, module)
         self.skipped: tuple[Skipped, ...] = (*contents.skipped, *unplaced)
+        in_layers = sum(tensor.numel for layer in layers for tensor in layer.tensors)
+        self.total_elements = in_layers + sum(tensor.elements for tensor in self.skipped if tensor.learned)
+        if max_parameters is None:
+            self.layers, self.read_elements = layers, in_layers
+        else:
+            self.layers, self.read_elements = sample_units(layers, max_parameters, source)
         self._stack = stack
+        self._fetched = fetched
 
     @property
-    def read_elements(self) -> int:
-        """Number of scalars in the layers."""
-        tensors = (tensor for layer in self.layers for tensor in layer.tensors)
-        return sum(tensor.numel for tensor in tensors)
-
-    @property
-    def total_elements(self) -> int:
-        """Number of learned scalars in the checkpoint: those read, and those skipped for want of a way to read them."""
-        return self.read_elements + sum(tensor.elements for tensor in self.skipped if tensor.learned)
+    def fetched_bytes(self) -> int | None:
+        """Bytes that came from the Hub so far, where the checkpoint is read there by ranges."""
+        return None if self._fetched is None else self._fetched()
 
     def coverage(self) -> dict[str, Any]:
         """How much of the checkpoint the layers hold, ready for JSON; ``fraction`` is in [0, 1], 0 of nothing."""
@@ -58,6 +70,7 @@ class Checkpoint:
             "parameters_read": read,
             "fraction": read / total if total else 0.0,
             "layers": len(self.layers),
+            "bytes_fetched": self.fetched_bytes,
             "skipped": [
                 {"name": tensor.name, "reason": tensor.reason, "elements": tensor.elements} for tensor in self.skipped
             ],
@@ -82,6 +95,7 @@ def open_checkpoint(
     revision: str | None = None,
     token: str | bool | None = None,
     allow_pickle: bool = False,
+    max_parameters: int | None = None,
     limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Checkpoint:
     """The checkpoint that ``source`` names: a file, a folder, a Hub repository ``owner/name``, or an object in memory.
@@ -89,12 +103,14 @@ def open_checkpoint(
     An existing path comes before a repository of the same name. ``revision`` and ``token`` are for the Hub.
     Nothing is trusted: files are checked before anything is allocated, numbers are read when a tensor is indexed.
     Pickle files are refused unless ``allow_pickle``, and are then read by a limited process of their own.
+    With ``max_parameters`` no more numbers than that are read and kept: some units of each layer where there are more.
+    Of a Hub repository they are then fetched by ranges, and nothing is written to disk.
 
     Raises:
         CheckpointError: of the class of the rule that the checkpoint breaks.
     """
     if isinstance(source, nn.Module | Mapping):
-        return _open_object(source, limits)
+        return _open_object(source, limits, max_parameters)
     named = os.fspath(source)
     with ExitStack() as stack:
         # Unlike Path.exists, this takes every text, such as one with a NUL in it.
@@ -104,30 +120,55 @@ def open_checkpoint(
             folder, file = find_weights(Path(named), allow_pickle=allow_pickle)
             where: PurePath = folder
             commit = None
+        elif max_parameters is not None and not allow_pickle:
+            return _open_remote(named, revision, token, max_parameters, limits, stack)
         else:
             folder, file, commit = _download(named, revision, token, allow_pickle=allow_pickle, limits=limits)
             where = PurePosixPath(named)
         contents = read_files(folder, file, where, stack, allow_pickle=allow_pickle, limits=limits)
-        return Checkpoint(named, contents, commit=commit, stack=stack.pop_all())
+        return Checkpoint(named, contents, commit=commit, max_parameters=max_parameters, stack=stack.pop_all())
 
 
 def _download(
     source: str, revision: str | None, token: str | bool | None, *, allow_pickle: bool, limits: Limits
 ) -> tuple[Path, str, str]:
     # The Hub client is slow to import, and most checkpoints are local.
-    from hf_sne.weights.hub import download, is_repo_id
+    from hf_sne.weights.hub import download
 
-    if not is_repo_id(source) or source.endswith(_FILE_SUFFIXES):
-        raise SourceNotFoundError(source, found="neither", allowed="a path, or owner/name")
+    _check_repo_id(source)
     snapshot = download(source, revision=revision, token=token, allow_pickle=allow_pickle, limits=limits)
     return snapshot.folder, snapshot.file, snapshot.commit
 
 
-def _open_object(source: Mapping[str, Tensor] | nn.Module, limits: Limits) -> Checkpoint:
+def _open_remote(
+    source: str, revision: str | None, token: str | bool | None, max_parameters: int, limits: Limits, stack: ExitStack
+) -> Checkpoint:
+    from hf_sne.weights.hub_ranges import open_remote
+
+    _check_repo_id(source)
+    repo, contents = open_remote(source, revision=revision, token=token, limits=limits, stack=stack)
+    return Checkpoint(
+        source,
+        contents,
+        commit=repo.commit,
+        max_parameters=max_parameters,
+        fetched=lambda: repo.fetched,
+        stack=stack.pop_all(),
+    )
+
+
+def _check_repo_id(source: str) -> None:
+    from hf_sne.weights.hub import is_repo_id
+
+    if not is_repo_id(source) or source.endswith(_FILE_SUFFIXES):
+        raise SourceNotFoundError(source, found="neither", allowed="a path, or owner/name")
+
+
+def _open_object(source: Mapping[str, Tensor] | nn.Module, limits: Limits, max_parameters: int | None) -> Checkpoint:
     module = source if isinstance(source, nn.Module) else None
     name = "state_dict" if module is None else type(source).__name__
     state = source if module is None else module.state_dict()
     named = without_wrappers(named_tensors(state, name))
     gathered = gather(named, name, Totals(limits), module)
     contents = Contents(tensors=gathered.lazy(), skipped=list(gathered.skipped))
-    return Checkpoint(name, contents, module=module, commit=None, stack=ExitStack())
+    return Checkpoint(name, contents, module=module, commit=None, max_parameters=max_parameters, stack=ExitStack())

@@ -303,3 +303,10 @@ class HubRefusalError(CheckpointError):
 
     rule = "the Hub must hand out the file"
     advice = "try again later, or download the file and name it"
+
+
+class SampleSizeError(CheckpointError):
+    """The budget of elements to read is below what the smallest sample takes."""
+
+    rule = "the budget of parameters must allow one unit of each layer"
+    advice = "raise --max-parameters (max_parameters=)"

@@ -1,8 +1,9 @@
 """Files of weights -> named tensors: one file, or the shards of an index."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import file_digest
 from pathlib import Path, PurePath
 
@@ -22,20 +23,25 @@ class CheckpointFile:
 
     name: str
     size: int
-    _path: Path = field(repr=False, compare=False)
+    _hash: Callable[[], str] = field(repr=False, compare=False)
 
     @cached_property
     def sha256(self) -> str:
-        """Hexadecimal SHA-256 of the whole file, computed when first asked for, in blocks.
+        """Hexadecimal SHA-256 of the whole file: of a local one computed when first asked for, else as the Hub tells.
 
         Raises:
             FileAccessError: the file is gone or cannot be read.
         """
-        try:
-            with self._path.open("rb") as stream:
-                return file_digest(stream, "sha256").hexdigest()
-        except OSError as error:
-            raise FileAccessError(self.name, found=error, allowed="a file that can be read") from None
+        return self._hash()
+
+
+def _hash_of(path: Path, name: str) -> str:
+    """In blocks, however long the file is."""
+    try:
+        with path.open("rb") as stream:
+            return file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise FileAccessError(name, found=error, allowed="a file that can be read") from None
 
 
 @dataclass
@@ -124,4 +130,4 @@ class _Reader:
 
     def _record(self, name: str) -> None:
         path = self.folder / name
-        self.contents.files.append(CheckpointFile(name, path.stat().st_size, path))
+        self.contents.files.append(CheckpointFile(name, path.stat().st_size, partial(_hash_of, path, name)))

@@ -17,6 +17,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoSibling
 
 from hf_sne.limits import Limits
 from hf_sne.weights.errors import (
@@ -56,14 +57,13 @@ def download(
     Raises:
         CheckpointError: of the class that tells what is wrong with the repository, its files or the connection.
     """
-    with _typed(repo_id, revision):
+    with typed_errors(repo_id, revision):
         try:
-            info = HfApi(token=token).model_info(repo_id, revision=revision, files_metadata=True)
+            sizes = {name: file.size or 0 for name, file in list_files(repo_id, revision, token)[1].items()}
         except HfHubHTTPError:
             raise
         except (OfflineModeIsEnabled, HTTPError):
             return _cached(repo_id, revision, allow_pickle=allow_pickle)
-        sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or ()}
         chosen = choose_file([name for name in sizes if "/" not in name], repo_id, allow_pickle=allow_pickle)
         _check_size([chosen], sizes, repo_id, limits)
         # By the revision's own name, so that the cache knows it when offline; the rest by the commit it stands for.
@@ -75,6 +75,12 @@ def download(
             for shard in shards:
                 hf_hub_download(repo_id, shard, revision=commit, token=token)
     return Snapshot(path.parent, chosen, commit)
+
+
+def list_files(repo_id: str, revision: str | None, token: str | bool | None) -> tuple[str, dict[str, RepoSibling]]:
+    """The commit that a revision stands for, and its files by name, with their sizes and hashes."""
+    info = HfApi(token=token).model_info(repo_id, revision=revision, files_metadata=True)
+    return info.sha or "", {sibling.rfilename: sibling for sibling in info.siblings or ()}
 
 
 def _cached(repo_id: str, revision: str | None, *, allow_pickle: bool) -> Snapshot:
@@ -95,7 +101,7 @@ def _check_size(names: list[str], sizes: dict[str, int], repo_id: str, limits: L
 
 
 @contextmanager
-def _typed(repo_id: str, revision: str | None) -> Iterator[None]:
+def typed_errors(repo_id: str, revision: str | None) -> Iterator[None]:
     """Turns the Hub client's errors into this package's."""
     try:
         yield

@@ -4,7 +4,6 @@ The rules are at least those of the safetensors library, which checks the file o
 """
 
 import math
-import os
 import struct
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from hf_sne.limits import Limits
+from hf_sne.weights.byte_source import ByteSource, read_bytes, read_elements
 from hf_sne.weights.checks import Totals, check_name, check_rank
 from hf_sne.weights.errors import (
     HeaderLengthError,
@@ -54,25 +54,35 @@ def open_safetensors(path: Path, file: str, totals: Totals, stack: ExitStack) ->
     Raises:
         CheckpointError: of the class of the rule that the file breaks.
     """
-    data_start, entries = read_header(path, file, totals)
+    opened = RangedFile(path, file, stack)
+    tensors = read_tensors(opened, totals)
     try:
         with safe_open(path, framework="pt", device="cpu"):
             pass  # its verdict is all that is wanted: ours is never looser
     except (SafetensorError, OSError) as error:
         raise LoaderRefusalError(file, found=error, allowed="a file that it opens") from None
-    opened = RangedFile(path, file, stack)
+    return tensors
+
+
+def read_tensors(source: ByteSource, totals: Totals) -> dict[str, LazyTensor]:
+    """The tensors of a safetensors file, of which the header is read and checked.
+
+    Raises:
+        CheckpointError: of the class of the rule that the file breaks.
+    """
+    data_start, entries = read_header(source, totals)
     return {
         entry.name: LazyTensor(
             entry.name,
             entry.shape,
             entry.dtype,
-            partial(opened.read_elements, data_start + entry.start, entry.dtype),
+            partial(read_elements, source, data_start + entry.start, entry.dtype),
         )
         for entry in entries
     }
 
 
-def read_header(path: Path, file: str, totals: Totals) -> tuple[int, list[TensorEntry]]:
+def read_header(source: ByteSource, totals: Totals) -> tuple[int, list[TensorEntry]]:
     """Where the data begin, and the checked entries of a safetensors header in the order of their bytes.
 
     Memory stays within a small multiple of ``Limits.header_bytes``, whatever the header says.
@@ -80,9 +90,9 @@ def read_header(path: Path, file: str, totals: Totals) -> tuple[int, list[Tensor
     Raises:
         CheckpointError: of the class of the rule that the file breaks.
     """
-    with path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        header = stream.read(_header_length(stream.read(_LENGTH.size), size, file, totals.limits))
+    file, size = source.name, source.size
+    length = _header_length(read_bytes(source, 0, min(_LENGTH.size, size)), size, file, totals.limits)
+    header = read_bytes(source, _LENGTH.size, _LENGTH.size + length)
     _check_complexity(header, file, totals.limits)
     named = parse_object(header, file, HeaderSyntaxError)
     _check_metadata(named.pop("__metadata__", {}), file)

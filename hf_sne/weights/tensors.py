@@ -72,12 +72,19 @@ class LazyTensor:
     """A tensor whose numbers are read when asked for, as float32 on the CPU and never as a view of the source.
 
     ``dtype`` is the safetensors name of the stored type, such as ``"BF16"``. A number beyond float32 reads as infinity.
+    ``whole_shape`` is another than ``shape`` where this is a part of a larger tensor.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     _stored: Callable[[int, int], Tensor] = field(repr=False, compare=False)
+    _whole: tuple[int, ...] | None = field(default=None, repr=False)
+
+    @property
+    def whole_shape(self) -> tuple[int, ...]:
+        """The shape of the tensor that this is a part of, or its own."""
+        return self.shape if self._whole is None else self._whole
 
     @property
     def numel(self) -> int:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from datasets import load_dataset
 from hub_server import HubServer
-from huggingface_hub import constants
+from hub_server.clients import aim_clients
 from random_zoos import random_rows, write_whole
 
 from hf_sne.hub import Destination, push
@@ -71,8 +71,7 @@ def test_fewer_processes_than_asked_for_is_an_error(digit_zoos, tmp_path):
 def test_a_zoo_is_named_by_its_hub_id_and_streamed(tmp_path, monkeypatch):
     write_whole(tmp_path / "zoo", random_rows({"a": 80, "b": 40}, {"a": 3, "b": 6}), {"train": 0.8, "test": 0.2})
     with HubServer(tokens={"hf_writer": "write"}).running() as hub:
-        for name, value in (("HF_HUB_OFFLINE", False), ("HF_HUB_DISABLE_XET", True), ("ENDPOINT", hub.url)):
-            monkeypatch.setattr(constants, name, value)
+        aim_clients(monkeypatch, hub.url, tmp_path)
         monkeypatch.setenv("HF_TOKEN", "hf_writer")
         push(str(tmp_path / "zoo"), Destination("org/zoo"))
         environment = hub.client_environment(tmp_path / "home")

@@ -2,8 +2,8 @@ import json
 
 import pytest
 import torch
-from hub_server import HubRepo, HubServer
-from huggingface_hub import constants
+from hub_server import HubRepo
+from hub_server.clients import aim_clients
 from safetensors.torch import save
 
 from hf_sne.limits import Limits
@@ -15,7 +15,7 @@ INDEX = json.dumps({"weight_map": {"fc.weight": SHARD, "fc.bias": SHARD}}).encod
 
 
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
+def hub(aimed_hub):
     """A Hub with a few repositories, and a client with an empty cache and no token."""
     repos = {
         "owner/whole": HubRepo({"config.json": b"{", "model.safetensors": WHOLE, "extra/other.safetensors": b"no"}),
@@ -24,19 +24,8 @@ def hub(tmp_path, monkeypatch):
         "owner/gated": HubRepo({"model.safetensors": WHOLE}, refusal=(403, "GatedRepo")),
         "owner/failing": HubRepo({"model.safetensors": WHOLE}, refusal=(500, "")),
     }
-    with HubServer(repos).running() as server:
-        _aim_client(monkeypatch, server.url)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        yield server
-
-
-def _aim_client(monkeypatch, url):
-    # What HF_ENDPOINT would set, had the client not been imported before.
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+    aimed_hub.repos.update(repos)
+    return aimed_hub
 
 
 def downloaded(hub):
@@ -88,16 +77,16 @@ def test_a_download_above_the_limit_is_not_begun(hub):
 
 
 @pytest.mark.parametrize("repo", ["owner/whole", "owner/sharded"])
-def test_the_cache_serves_when_the_hub_is_away(hub, repo, monkeypatch):
+def test_the_cache_serves_when_the_hub_is_away(hub, repo, monkeypatch, tmp_path):
     open_checkpoint(repo).close()
-    _aim_client(monkeypatch, "http://127.0.0.1:9")
+    aim_clients(monkeypatch, "http://127.0.0.1:9", tmp_path)
     with open_checkpoint(repo) as checkpoint:
         assert checkpoint.commit == hub.repos[repo].commit
         assert checkpoint.read_elements == 8
 
 
-def test_no_hub_and_no_cache(hub, monkeypatch):
-    _aim_client(monkeypatch, "http://127.0.0.1:9")
+def test_no_hub_and_no_cache(hub, monkeypatch, tmp_path):
+    aim_clients(monkeypatch, "http://127.0.0.1:9", tmp_path)
     with pytest.raises(errors.HubOfflineError, match="HF_HUB_OFFLINE"):
         open_checkpoint("owner/whole")
 

@@ -60,6 +60,7 @@ class PlannedTensor:
     source_neurons: int = 0
     columns_per_source: int = 1
     feeds: bool = False
+    whole: Matrix | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class Planner:
         first = 0
         for number, is_bias, tensor in tensors:
             matrix = Matrix.of(tuple(tensor.shape), self.neuron_level and not is_bias)
-            plan = PlannedTensor(number, is_bias, matrix, first, min(most, self.members(matrix)))
+            whole = Matrix.of(whole_shape(tensor), self.neuron_level and not is_bias)
+            plan = PlannedTensor(number, is_bias, matrix, first, min(most, self.members(matrix)), whole=whole)
             source = layers[number].source
             if not is_bias:
                 weights[number] = len(planned)
@@ -98,6 +100,11 @@ class Planner:
     def members(self, matrix: Matrix) -> int:
         """Members of a tensor's set: its neurons, or its chunks where there is no neuron level."""
         return matrix.out if self.neuron_level else chunks_per_row(matrix.inputs, matrix.kernel, self.chunk_size)
+
+
+def whole_shape(tensor: Tensor | TensorLike) -> tuple[int, ...]:
+    """The shape of a tensor, or of the larger one that it is a part of."""
+    return tuple(getattr(tensor, "whole_shape", tensor.shape))
 
 
 def _connect(plan: PlannedTensor, planned: list[PlannedTensor], number: int) -> PlannedTensor:

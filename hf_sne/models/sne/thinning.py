@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .chunking import Matrix
 from .layer_statistics import DenseLayer
-from .planning import LayerLike
+from .planning import LayerLike, whole_shape
 from .standards import read_elements
 
 MAX_UNITS = 128
@@ -56,7 +56,7 @@ class _Thinned:
             if there:
                 self._tensors[number] = there[0]
                 self._biases[number] = there[1] if len(there) > 1 else None
-        self.matrices = {number: _matrix(tensor) for number, tensor in self._tensors.items()}
+        self.matrices = {number: _matrix(tuple(tensor.shape)) for number, tensor in self._tensors.items()}
         self.readers = {
             layer.source: number
             for number, layer in enumerate(layers)
@@ -72,7 +72,7 @@ class _Thinned:
 
     def size(self, number: int) -> tuple[int, int, int]:
         """(out, in, kernel) of the whole layer."""
-        matrix = self.matrices[number]
+        matrix = _matrix(whole_shape(self._tensors[number]))
         return matrix.out, matrix.inputs, matrix.kernel
 
     def weight(self, number: int) -> Tensor:
@@ -126,10 +126,9 @@ def _count(tensor: Any) -> int:
     return math.prod(tuple(tensor.shape))
 
 
-def _matrix(tensor: Any) -> Matrix:
+def _matrix(shape: tuple[int, ...]) -> Matrix:
     """As the chunks have it, but a vector is a column, one unit an element."""
-    shape = tuple(tensor.shape)
-    return Matrix.of(shape, neuron_level=True) if len(shape) > 1 else Matrix(_count(tensor), 1, 1)
+    return Matrix.of(shape, neuron_level=True) if len(shape) > 1 else Matrix(math.prod(shape), 1, 1)
 
 
 def _even(count: int, most: int) -> Tensor:

@@ -1,0 +1,101 @@
+"""A file on the Hub that is read by ranges: nothing of it is written to disk."""
+
+import time
+
+from httpx2 import HTTPError, Response
+from huggingface_hub import constants, get_session, hf_hub_url
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
+
+from hf_sne.weights.errors import ClosedFileError, HubRefusalError
+from hf_sne.weights.hub import typed_errors
+
+_TRIES = 5  # in a row without a single byte
+_BUSY = (408, 429, 500, 502, 503, 504)
+_FIRST_PAUSE = 0.2  # seconds, doubled each time
+
+
+class RemoteFile:
+    """One file of a repository at one commit.
+
+    ``fetched`` counts the bytes that came. A range that is cut off goes on where it broke; a Hub that is busy is asked
+    again.
+
+    Args:
+        name: What the file is called in messages.
+        size: Bytes that the Hub says it has.
+    """
+
+    def __init__(self, repo_id: str, file: str, commit: str, name: str, size: int, token: str | bool | None) -> None:
+        self.name = name
+        self.size = size
+        self.fetched = 0
+        self.closed = False
+        self._url = hf_hub_url(repo_id, file, revision=commit)
+        self._headers = build_hf_headers(token=token)
+
+    def close(self) -> None:
+        """No more is read."""
+        self.closed = True
+
+    def read_into(self, view: memoryview, start: int) -> None:
+        """Fill ``view`` with the bytes from ``start`` on.
+
+        Raises:
+            ClosedFileError: the checkpoint has been closed.
+            HubRefusalError, RepoNotFoundError, RepoGatedError: the Hub refuses, or sends another range than asked for.
+            HubOfflineError: the connection failed several times in a row.
+        """
+        if self.closed:
+            raise ClosedFileError(self.name, found="a closed file", allowed="an open one")
+        with typed_errors(self.name, None):
+            self._fill(view, start)
+
+    def _fill(self, view: memoryview, start: int) -> None:
+        done, tries = 0, 0
+        while done < len(view):
+            before = done
+            try:
+                done += self._receive(view[done:], start + done)
+            except _CutOffError as error:
+                done += error.received
+                tries = 1 if done > before else tries + 1
+                if tries == _TRIES:
+                    raise error.reason from None
+                time.sleep(_FIRST_PAUSE * 2 ** (tries - 1))
+
+    def _receive(self, view: memoryview, start: int) -> int:
+        """Fill ``view``; the bytes it took."""
+        done = 0
+        headers = {**self._headers, "Range": f"bytes={start}-{start + len(view) - 1}", "Accept-Encoding": "identity"}
+        try:
+            with get_session().stream(
+                "GET", self._url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
+            ) as answer:
+                self._check(answer, start)
+                for part in answer.iter_bytes():
+                    kept = part[: len(view) - done]
+                    view[done : done + len(kept)] = kept
+                    done += len(kept)
+                    self.fetched += len(part)
+        except HTTPError as error:
+            response = getattr(error, "response", None)
+            if response is not None and response.status_code not in _BUSY:
+                raise
+            raise _CutOffError(done, error) from error
+        return done
+
+    def _check(self, answer: Response, start: int) -> None:
+        hf_raise_for_status(answer)
+        told = answer.headers.get("Content-Range", "")
+        if not told.startswith(f"bytes {start}-") or not told.endswith(f"/{self.size}"):
+            found = f"status {answer.status_code}, range {told or 'none'}"
+            raise HubRefusalError(self.name, found=found, allowed=f"bytes from {start} of {self.size}")
+
+
+class _CutOffError(Exception):
+    """A range ended early."""
+
+    def __init__(self, received: int, reason: HTTPError) -> None:
+        super().__init__(str(reason))
+        self.received = received
+        self.reason = reason
