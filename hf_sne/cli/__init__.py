@@ -9,6 +9,7 @@ from hf_sne.cli.console import USAGE, print_error
 from hf_sne.cli.demo import demo_command
 from hf_sne.cli.inspect import inspect_command
 from hf_sne.cli.push import push_command
+from hf_sne.cli.results import results_command
 from hf_sne.cli.score import score_command
 from hf_sne.cli.zoo import app as zoo_app
 from hf_sne.errors import HfSneError
@@ -26,6 +27,7 @@ app.command("score")(score_command)
 app.command("inspect")(inspect_command)
 app.command("demo")(demo_command)
 app.command("push")(push_command)
+app.command("results")(results_command)
 app.add_typer(zoo_app, name="zoo")
 
 

@@ -46,6 +46,9 @@ def score_command(
     figure: Annotated[
         Path | None, typer.Option(help="Draw the explanations as bars into this PNG; needs --explain.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page to look at, with explanations, into this .html file.")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse networks unlike those that the encoder was trained on.")
     ] = False,
@@ -56,12 +59,8 @@ def score_command(
 
     Exit code: 0 all scored, 1 some refused, 2 the command cannot be run as typed.
     """
-    if as_json and as_csv:
-        raise typer.BadParameter("--json and --csv exclude each other")
-    if explain and as_csv:
-        raise typer.BadParameter("--explain and --csv exclude each other: explanations are in tables and in --json")
-    if figure:
-        _check_figure(figure, explain)
+    _check_forms(as_json=as_json, as_csv=as_csv, explain=explain)
+    _check_places(figure, html, explain=explain)
     if model_revision and not model:
         raise typer.BadParameter("--model-revision needs --model")
     pipe = load_encoder(model, model_revision, device)
@@ -69,7 +68,7 @@ def score_command(
         "revision": revision,
         "allow_pickle": allow_pickle,
         "max_parameters": max_parameters,
-        "explain": explain,
+        "explain": explain or html is not None,
         "strict": strict,
     }
     results = _score(pipe, _expanded(sources, allow_pickle), options)
@@ -82,20 +81,34 @@ def score_command(
         typer.echo(to_csv(rows), nl=False)
     else:
         _print_tables(rows)
-        _print_explanations(results)
-    if figure:
-        _draw_explanations(results, figure)
+        _print_explanations(results if explain else [])
+    _write_files(results, figure, html)
     if any(row["error"] is not None for row in rows):
         raise typer.Exit(REFUSED)
 
 
-def _check_figure(path: Path, explain: bool) -> None:
+def _check_forms(*, as_json: bool, as_csv: bool, explain: bool) -> None:
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv exclude each other")
+    if explain and as_csv:
+        raise typer.BadParameter("--explain and --csv exclude each other: explanations are in tables and in --json")
+
+
+def _check_places(figure: Path | None, html: Path | None, *, explain: bool) -> None:
     """Before the work what would be found after it."""
+    if html:
+        _check_place(html, "--html", ".html")
+    if not figure:
+        return
     if not explain:
         raise typer.BadParameter("--figure needs --explain: explanations are what it draws")
-    if path.suffix.lower() != ".png" or not path.parent.is_dir():
-        raise typer.BadParameter(f"--figure {path} must end in .png, in a folder that is there")
+    _check_place(figure, "--figure", ".png")
     require("matplotlib", "drawing", "plot")
+
+
+def _check_place(path: Path, option: str, suffix: str) -> None:
+    if path.suffix.lower() != suffix or not path.parent.is_dir():
+        raise typer.BadParameter(f"{option} {path} must end in {suffix}, in a folder that is there")
 
 
 def _expanded(sources: Sequence[str], allow_pickle: bool) -> list[str]:
@@ -128,13 +141,18 @@ def _print_explanations(results: Sequence[Any]) -> None:
             results_console().print(neighbour_table(result))
 
 
-def _draw_explanations(results: Sequence[Any], path: Path) -> None:
-    from hf_sne.pipelines.plots import attribution_bars
-
+def _write_files(results: Sequence[Any], figure: Path | None, html: Path | None) -> None:
     explained = [result for result in results if "layers" in result]
-    if explained:
-        attribution_bars(explained, path)
-        notes_console().print(Text(f"figure: {path}"), soft_wrap=True)
+    if figure and explained:
+        from hf_sne.pipelines.plots import attribution_bars
+
+        attribution_bars(explained, figure)
+        notes_console().print(Text(f"figure: {figure}"), soft_wrap=True)
+    if html:
+        from hf_sne.pipelines.html_report import html_page
+
+        html.write_text(html_page(results), encoding="utf-8")
+        notes_console().print(Text(f"page: {html}"), soft_wrap=True)
 
 
 def _print_tables(rows: "Sequence[Row]") -> None:

@@ -76,7 +76,7 @@ def send(parcel: Parcel, destination: Destination) -> str:
     Raises:
         UserError: the Hub refuses or cannot be reached, or the repository holds something else.
     """
-    with _told(destination.repo):
+    with told(destination.repo):
         api = HfApi()
         sdk = "gradio" if parcel.repo_type == "space" else None
         api.create_repo(
@@ -111,7 +111,8 @@ def _check_kind(api: HfApi, parcel: Parcel, repo: str) -> None:
 
 
 @contextmanager
-def _told(repo: str) -> Iterator[None]:
+def told(repo: str) -> Iterator[None]:
+    """Turns the Hub client's errors about a repository into a sentence."""
     try:
         yield
     except HfHubHTTPError as error:

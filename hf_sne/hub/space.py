@@ -1,0 +1,51 @@
+"""A Space in which a predictor on the Hub is tried out in the browser."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from hf_sne.cards import render_card
+from hf_sne.errors import UserError
+from hf_sne.hub.destination import Parcel
+from hf_sne.optional import require
+from hf_sne.version import __version__
+from hf_sne.weights.hub import is_repo_id
+
+_APP = '''"""Made by hf-sne push --space."""
+
+from pathlib import Path
+
+from hf_sne.hub.space_app import build_app
+
+build_app({model!r}, board=Path("board.md").read_text()).launch()
+'''
+
+
+def pack_space(model: str, board: str, scratch: Path) -> Parcel:
+    """The page of a predictor, which it loads from the Hub.
+
+    Args:
+        model: Hub id of the predictor.
+        board: Markdown of its results.
+
+    Raises:
+        UserError: ``model`` is no Hub id.
+    """
+    from huggingface_hub import RepoCard, SpaceCardData
+
+    if not is_repo_id(model):
+        raise UserError(f"{model}: a Space loads its predictor from the Hub", fix="push it, and name its id")
+    require("gradio", "a Space's page", "space")
+    (scratch / "app.py").write_text(_APP.format(model=model))
+    (scratch / "board.md").write_text(board)
+    (scratch / "requirements.txt").write_text(f"hf-sne[space]=={__version__}\n")
+    card_data = SpaceCardData(
+        title="How good is this checkpoint?",
+        sdk="gradio",
+        sdk_version=version("gradio"),
+        app_file="app.py",
+        license="apache-2.0",
+        models=[model],
+        tags=["hf_sne", "weight-space"],
+    )
+    RepoCard(render_card("predictor_space.md", card_data, model=model)).save(scratch / "README.md")
+    return Parcel(scratch, [path.name for path in scratch.iterdir()], "Space", "space", marker="app.py")

@@ -1,0 +1,74 @@
+"""Scored results as one self-contained HTML page: nothing in it is fetched, nothing runs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_sne.escape import visible
+from hf_sne.version import __version__
+
+_TEMPLATES = Path(__file__).parent / "templates"
+# Rows of a checkpoint's layer strip.
+_MOST_LAYERS = 60
+
+
+def html_page(results: Sequence[Mapping[str, Any]], title: str = "Predicted test accuracy") -> str:
+    """A whole page of scored and refused checkpoints, the best first; JSON-able results as the pipeline gives them."""
+    from markupsafe import Markup
+
+    style, body = Markup(_style()), Markup(_body(results, title))  # noqa: S704 - ours, and escaped by the template
+    page: str = _environment().get_template("report.html").render(title=title, style=style, body=body)
+    return page
+
+
+def html_fragment(results: Sequence[Mapping[str, Any]], title: str = "Predicted test accuracy") -> str:
+    """The same to stand inside another page."""
+    return f"<style>{_style()}</style>{_body(results, title)}"
+
+
+def _style() -> str:
+    return (_TEMPLATES / "report.css").read_text()
+
+
+def _body(results: Sequence[Mapping[str, Any]], title: str) -> str:
+    scored = sorted((each for each in results if "score" in each), key=lambda each: -each["score"])
+    refused = [each for each in results if "refused" in each]
+    template = _environment().get_template("report_body.html")
+    body: str = template.render(title=title, scored=scored, refused=refused, version=__version__)
+    return body
+
+
+def _environment() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, autoescape=True, trim_blocks=True
+    )
+    environment.filters |= {
+        "visible": visible,
+        "share": _share,
+        "span": _span,
+        "strongest": _strongest,
+        "width": _width,
+    }
+    return environment
+
+
+def _share(value: float) -> str:
+    return f"{100 * min(1.0, max(0.0, value)):.2f}%"
+
+
+def _span(interval: Mapping[str, float]) -> str:
+    return f"left:{_share(interval['low'])};width:{_share(interval['high'] - interval['low'])}"
+
+
+def _strongest(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those with the largest attributions, in their own order."""
+    by_size = sorted(range(len(layers)), key=lambda place: -abs(layers[place]["attribution"]))
+    return [layers[place] for place in sorted(by_size[:_MOST_LAYERS])]
+
+
+def _width(layer: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> str:
+    """Of a bar that starts in the middle."""
+    largest = max(abs(each["attribution"]) for each in layers)
+    return f"{50 * abs(layer['attribution']) / largest if largest > 0 else 0:.1f}%"
