@@ -4,18 +4,14 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from huggingface_hub import hf_hub_download
-
 from hf_sne.errors import UserError
-from hf_sne.evaluation.board import training_board
 from hf_sne.evaluation.metrics import METRICS
-from hf_sne.hub.destination import Destination, Parcel, send, told
+from hf_sne.hub.destination import Destination, Parcel, send
 from hf_sne.hub.metric import pack_metric
 from hf_sne.hub.predictor import pack_predictor
 from hf_sne.hub.space import pack_space
 from hf_sne.hub.zoo import pack_zoo
 from hf_sne.models.sne import SneConfig
-from hf_sne.training.card import RESULTS
 from hf_sne.zoo.manifest import MANIFEST
 
 # By the configuration's model_type; what is trained like a predictor is packed like one.
@@ -36,10 +32,7 @@ def push(source: str, destination: Destination, *, space: bool = False, dry_run:
     """
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        if space:
-            parcel = pack_space(source, _board_of(source), folder)
-        else:
-            parcel = _pack(source, destination.repo, folder, dry_run=dry_run)
+        parcel = pack_space(source, folder) if space else _pack(source, destination.repo, folder, dry_run=dry_run)
         return parcel.told(destination) if dry_run else send(parcel, destination)
 
 
@@ -55,13 +48,6 @@ def _pack(source: str, repo: str, scratch: Path, *, dry_run: bool) -> Parcel:
         f"{source}: neither a zoo ({MANIFEST}), nor a predictor (config.json), nor a metric",
         fix=f"name a folder of those kinds, or one of {', '.join(sorted(METRICS))}",
     )
-
-
-def _board_of(model: str) -> str:
-    """Markdown of the results that lie beside a predictor on the Hub."""
-    with told(model):
-        path = hf_hub_download(model, RESULTS)
-    return training_board([(model, json.loads(Path(path).read_text()))]).markdown()
 
 
 def _model_type(folder: Path) -> str | None:

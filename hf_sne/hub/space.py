@@ -1,12 +1,15 @@
 """A Space in which a predictor on the Hub is tried out in the browser."""
 
+import json
 from importlib.metadata import version
 from pathlib import Path
 
 from hf_sne.cards import render_card
 from hf_sne.errors import UserError
-from hf_sne.hub.destination import Parcel
+from hf_sne.evaluation.board import training_board
+from hf_sne.hub.destination import Parcel, told
 from hf_sne.optional import require
+from hf_sne.training.card import RESULTS
 from hf_sne.version import __version__
 from hf_sne.weights.hub import is_repo_id
 
@@ -20,15 +23,11 @@ build_app({model!r}, board=Path("board.md").read_text()).launch()
 '''
 
 
-def pack_space(model: str, board: str, scratch: Path) -> Parcel:
-    """The page of a predictor, which it loads from the Hub.
-
-    Args:
-        model: Hub id of the predictor.
-        board: Markdown of its results.
+def pack_space(model: str, scratch: Path) -> Parcel:
+    """The page of the predictor with that Hub id, which it loads from there, with a board of its results.
 
     Raises:
-        UserError: ``model`` is no Hub id.
+        UserError: ``model`` is no Hub id, or no predictor with results is there.
     """
     from huggingface_hub import RepoCard, SpaceCardData
 
@@ -36,7 +35,7 @@ def pack_space(model: str, board: str, scratch: Path) -> Parcel:
         raise UserError(f"{model}: a Space loads its predictor from the Hub", fix="push it, and name its id")
     require("gradio", "a Space's page", "space")
     (scratch / "app.py").write_text(_APP.format(model=model))
-    (scratch / "board.md").write_text(board)
+    (scratch / "board.md").write_text(_board_of(model))
     (scratch / "requirements.txt").write_text(f"hf-sne[space]=={__version__}\n")
     card_data = SpaceCardData(
         title="How good is this checkpoint?",
@@ -49,3 +48,12 @@ def pack_space(model: str, board: str, scratch: Path) -> Parcel:
     )
     RepoCard(render_card("predictor_space.md", card_data, model=model)).save(scratch / "README.md")
     return Parcel(scratch, [path.name for path in scratch.iterdir()], "Space", "space", marker="app.py")
+
+
+def _board_of(model: str) -> str:
+    """Markdown of the results that lie beside a predictor on the Hub."""
+    from huggingface_hub import hf_hub_download
+
+    with told(model):
+        path = hf_hub_download(model, RESULTS)
+    return training_board([(model, json.loads(Path(path).read_text()))]).markdown()

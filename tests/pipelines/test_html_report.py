@@ -88,7 +88,7 @@ def test_a_browser_shows_it_without_asking_anybody(results, tmp_path):
     with page() as opened:
         asked, errors = [], []
         opened.on("request", lambda request: asked.append(request.url))
-        opened.on("pageerror", lambda error: errors.append(error))  # noqa: PLW0108
+        opened.on("pageerror", lambda error: errors.append(error))
         opened.goto((tmp_path / "report.html").as_uri())
         assert opened.locator("section").count() == 3
         assert opened.locator(".point").first.bounding_box()["height"] > 10
