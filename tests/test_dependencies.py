@@ -24,8 +24,8 @@ LEVELS = {
     "training": 3,
     "evaluation": 3,
     "pipelines": 4,
-    "hub": 4,
-    "cli": 5,
+    "hub": 5,
+    "cli": 6,
 }
 # What runs at `import hf_sne` knows every part, in order to name and register them.
 FRONT_DOOR = {"", "registration"}

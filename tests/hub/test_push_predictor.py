@@ -22,6 +22,13 @@ from hf_sne.pipelines import BUILT_IN_ENCODER
 REPO = "org/sne-cross-arch"
 CHECKPOINT = save({"fc1.weight": torch.linspace(-1, 1, 96).view(8, 12), "fc2.weight": torch.ones(3, 8)})
 
+METRIC = """
+import json, sys
+import evaluate
+
+print(json.dumps(evaluate.load(sys.argv[1]).compute(predictions=[0.1, 0.2, 0.3], references=[0.1, 0.3, 0.2])))
+"""
+
 WITH_PACKAGE = """
 import json, sys
 import hf_sne
@@ -100,10 +107,13 @@ def test_a_pull_request_and_a_dry_run_leave_the_branch_alone(hub, capsys):
     assert "model.safetensors" in hub.repos[REPO].find_commit("refs/pr/1").files
 
 
-def test_a_metric_is_evaluated_from_the_hub(hub):
+def test_a_metric_is_evaluated_from_the_hub(hub, tmp_path):
     push("kendall_tau", Destination("org/kendall_tau"))
     files = hub.spaces["org/kendall_tau"].files
     assert files.keys() == {".gitattributes", "README.md", "app.py", "kendall_tau.py", "requirements.txt"}
+    environment = hub.client_environment(tmp_path / "home") | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    found = run(Path(sys.executable), METRIC, "org/kendall_tau", environment=environment)
+    assert found == {"kendall_tau": pytest.approx(1 / 3)}
 
 
 @pytest.mark.parametrize(
