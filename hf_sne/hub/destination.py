@@ -115,11 +115,18 @@ def told(repo: str) -> Iterator[None]:
     """Turns the Hub client's errors about a repository into a sentence."""
     try:
         yield
-    except HfHubHTTPError as error:
-        reason = f"the Hub answers {error.response.status_code}, {error.server_message or error}"
-        raise _refusal(repo, reason) from error
-    except (HFValidationError, HTTPError, OSError) as error:
-        raise _refusal(repo, str(error) or type(error).__name__) from error
+    except (HFValidationError, HTTPError, OSError, RuntimeError) as error:
+        # The client names the large file that did not arrive in an error of its own, around the Hub's.
+        inner = error.__cause__ if type(error) is RuntimeError else error
+        if not isinstance(inner, HFValidationError | HTTPError | OSError):
+            raise
+        raise _refusal(repo, _reason(inner)) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, HfHubHTTPError):
+        return f"the Hub answers {error.response.status_code}, {error.server_message or error}"
+    return str(error) or type(error).__name__
 
 
 def _refusal(repo: str, reason: str) -> UserError:
