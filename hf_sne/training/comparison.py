@@ -102,7 +102,10 @@ class ComparisonConfig:
         """The settings that decide what a predictor learns; those of SNE are nothing to the baselines."""
         if name not in SNE and name not in self.variants:
             return {}
-        return {**TrainingConfig(**self.settings(name)).resolved(), "zoos": []}
+        told = {**TrainingConfig(**self.settings(name)).resolved(), "zoos": []}
+        # Every predictor of a comparison sees each network once.
+        del told["repeat"]
+        return told
 
 
 def load_domains(config: ComparisonConfig, root: Path) -> Zoos:

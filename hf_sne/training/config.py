@@ -25,6 +25,7 @@ class TrainingConfig:
         leave_out: Name of a group -> column of the zoos -> values: the networks that have one of them in every such
             column (``{cnns: {family: [cnn, resnet]}}``). For each group a model of the same recipe is trained without
             its networks and scored on them: the errors elsewhere, by which the intervals are set.
+        repeat: Zoo -> how often an epoch holds each of its training networks; of the others once.
         seed: Of the splits, the initialisation, the order of examples and the permutations.
         splits: Share of the runs in each split; a run is never in two.
         epochs: At most this many passes.
@@ -44,6 +45,7 @@ class TrainingConfig:
     zoos: list[str]
     test_zoos: list[str] = field(default_factory=list)
     leave_out: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    repeat: dict[str, int] = field(default_factory=dict)
     seed: int = 0
     splits: dict[str, float] = field(
         default_factory=lambda: {"train": 0.6, "validation": 0.1, "calibration": 0.1, "test": 0.2}
@@ -126,6 +128,11 @@ def _faults_between(config: TrainingConfig) -> list[str]:
         f"leave_out {group!r} must be a name of letters, digits, - and _"
         for group in config.leave_out
         if not isinstance(group, str) or not re.fullmatch(r"\w[\w-]*", group)
+    ]
+    faults += [
+        f"repeat {zoo!r}: {times!r} must be a whole number above 0, and the zoo one of zoos"
+        for zoo, times in config.repeat.items()
+        if zoo not in config.zoos or type(times) is not int or times < 1
     ]
     faults += [f"{zoo!r} is in zoos and in test_zoos" for zoo in config.test_zoos if zoo in config.zoos]
     if config.patience < 0:

@@ -99,6 +99,12 @@ class Experiment:
         """All splits of the zoos that are trained on, without a group if one is named."""
         return {split: self._of(split, lambda e: not self.is_in(without, e.entry)) for split in self.splits}
 
+    def lessons(self, without: str) -> Splits:
+        """:meth:`training` with the networks of some zoos several times, as the configuration repeats them."""
+        splits = self.training(without)
+        times = self.config.repeat
+        return {**splits, "train": [e for e in splits["train"] for _ in range(times.get(e.entry.zoo, 1))]}
+
     def group(self, name: str, split: str) -> list[Example]:
         """One split of a group that is left out."""
         return self._of(split, lambda example: self.is_in(name, example.entry))
@@ -164,7 +170,7 @@ def run_experiment(
 
     def fit(group: str) -> SneForPerformancePrediction:
         folder, stage = (output / f"without-{group}", f"without {group}") if group else (output, "all zoos")
-        return train(config, experiment.maker, experiment.training(group), folder, accelerator, partial(report, stage))
+        return train(config, experiment.maker, experiment.lessons(group), folder, accelerator, partial(report, stage))
 
     models = {group: fit(group) for group in [*config.leave_out, ALL]}
     if not accelerator.is_main_process:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +60,16 @@ def _train(experiment, output, **changes):
 def test_no_run_is_in_two_splits(experiment):
     runs = [{example.entry.run for example in examples} for examples in experiment.splits.values()]
     assert sum(map(len, runs)) == len(set.union(*runs))
+
+
+def test_a_zoo_may_come_several_times_in_an_epoch(experiment):
+    repeated = Experiment(replace(experiment.config, repeat={"digits-mlp": 3}), experiment.maker, experiment.splits)
+    lessons, once = repeated.lessons(""), repeated.training("")
+    for zoo, times in (("digits-mlp", 3), ("digits-cnn", 1)):
+        counts = Counter(id(example) for example in lessons["train"] if example.entry.zoo == zoo)
+        assert set(counts.values()) == {times}
+        assert len(counts) == sum(example.entry.zoo == zoo for example in once["train"])
+    assert lessons["validation"] == once["validation"]
 
 
 def test_training_learns_to_predict_accuracy(experiment, zoos, tmp_path):
@@ -255,6 +266,7 @@ def test_all_faults_of_a_config_are_named_at_once(tmp_path):
         ),
         "zoos: [a": ("correct the YAML",),
         "3": ("not a YAML mapping",),
+        "zoos: [a]\nrepeat: {a: 0, b: 2}\n": ("repeat 'a': 0 must be", "repeat 'b': 2 must be a whole number above 0"),
         "zoos: [a]\npatience: -1\n": ("patience is -1, must be 0 or more",),
     }
     for text, faults in cases.items():
