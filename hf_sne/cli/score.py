@@ -11,7 +11,7 @@ from rich.text import Text
 from hf_sne.cli.console import REFUSED, notes_console, results_console
 from hf_sne.cli.encoder import AUTO, load_encoder
 from hf_sne.cli.sources import expand_folders
-from hf_sne.escape import ascii_json
+from hf_sne.escape import ascii_json, visible
 from hf_sne.optional import require
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def score_command(
     from hf_sne.pipelines.report import to_csv, to_rows
 
     rows = to_rows(results)
+    _tell_what_came(results)
     if as_json:
         typer.echo(ascii_json(results))
     elif as_csv:
@@ -139,6 +140,15 @@ def _print_explanations(results: Sequence[Any]) -> None:
         if "layers" in result:
             results_console().print(explanation_table(result))
             results_console().print(neighbour_table(result))
+
+
+def _tell_what_came(results: Sequence[Any]) -> None:
+    """Of checkpoints that were read on the Hub, in part or whole."""
+    for result in results:
+        fetched = result["coverage"]["bytes_fetched"] if "coverage" in result else None
+        if fetched is not None:
+            read = f"{fetched:,} bytes fetched, {result['coverage']['fraction']:.1%} of the parameters read"
+            notes_console().print(Text(f"{visible(result['checkpoint']['source'])}: {read}"), soft_wrap=True)
 
 
 def _write_files(results: Sequence[Any], figure: Path | None, html: Path | None) -> None:

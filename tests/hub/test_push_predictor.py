@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -79,6 +81,21 @@ def test_the_card_tells_the_repository(hub):
         assert f"]({figure})" in card.text
         assert files[figure].startswith(b"\x89PNG")
     assert json.loads(files["results.json"])["test"].keys() == {each.dataset_type for each in card.data.eval_results}
+
+
+def test_the_cards_snippets_run_as_printed(hub, tmp_path):
+    push(str(BUILT_IN_ENCODER), Destination(REPO))
+    (tmp_path / "model.safetensors").write_bytes(CHECKPOINT)
+    card = hub.repos[REPO].files["README.md"].decode()
+    snippets = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+    assert len(snippets) == 2
+    environment = hub.client_environment(tmp_path / "home") | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    for snippet, told in zip(snippets, ("'score'", ""), strict=True):
+        done = subprocess.run(
+            [sys.executable, "-c", snippet], env=environment, capture_output=True, text=True, timeout=200, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert told in done.stdout
 
 
 def test_a_model_and_a_processor_push_themselves(hub):

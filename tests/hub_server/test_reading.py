@@ -4,8 +4,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub import HfFileSystem, get_session, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+from safetensors.torch import save
 
 from hub_server import HubRepo, HubServer
 
@@ -124,6 +126,15 @@ def test_a_file_is_read_in_part(hub, zoo):
 def test_what_is_missing_is_told_by_its_code(api, zoo, repo, revision, file, error):
     with pytest.raises(error):
         api.hf_hub_download(repo, file, repo_type="dataset", revision=revision)
+
+
+def test_the_parameters_of_a_model_are_counted_in_its_headers(hub, api):
+    tensors = {"a": torch.zeros(3, 4), "b": torch.zeros(5, dtype=torch.float16)}
+    hub.repos["org/net"] = HubRepo({"model.safetensors": save(tensors), "broken.safetensors": b"\x01" + b"\0" * 9})
+    assert api.model_info("org/net").safetensors.parameters == {"F32": 12, "F16": 5}
+    metadata = api.get_safetensors_metadata("org/net")
+    assert metadata.parameter_count == {"F32": 12, "F16": 5}
+    assert metadata.files_metadata["model.safetensors"].tensors["a"].shape == [3, 4]
 
 
 def test_a_snapshot_is_the_files_of_a_commit(hub, api, zoo):
