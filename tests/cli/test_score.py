@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hub_server import HubRepo
 from safetensors.torch import save_file
 from torch import nn
 
@@ -153,3 +154,23 @@ def test_strict_refuses_what_is_unlike_the_training_networks(run_cli, tmp_path: 
     outcome = run_cli("score", tmp_path / "odd.safetensors", "--strict")
     assert outcome.code == 1
     assert "percentile" in outcome.out
+
+
+def test_a_budget_reads_a_part_and_tells_how_much_came_from_the_hub(run_cli, aimed_hub, networks: list[Path]) -> None:
+    content = networks[0].read_bytes()
+    aimed_hub.repos["org/net"] = HubRepo({"model.safetensors": content})
+    whole, part = (run_cli("score", "org/net", "--json", "--max-parameters", most) for most in (10**6, 300))
+    (all_of_it,), (some,) = json.loads(whole.out), json.loads(part.out)
+    assert all_of_it["coverage"]["fraction"] == 1
+    assert 0 < some["coverage"]["parameters_read"] <= 300
+    assert some["coverage"]["bytes_fetched"] < len(content)
+    assert f"org/net: {some['coverage']['bytes_fetched']:,} bytes fetched" in part.err
+    (local,) = json.loads(run_cli("score", networks[0], "--json").out)
+    assert local["score"] == pytest.approx(all_of_it["score"], abs=1e-6)
+    assert local["coverage"]["bytes_fetched"] is None
+
+
+def test_a_budget_too_small_is_refused(run_cli, networks: list[Path]) -> None:
+    outcome = run_cli("score", networks[0], "--max-parameters", 2)
+    assert outcome.code == 1
+    assert "raise --max-parameters" in outcome.out

@@ -1,0 +1,40 @@
+"""``hf-sne results``: the tables of results files."""
+
+import json
+from pathlib import Path
+
+from hf_sne.pipelines import BUILT_IN_ENCODER
+
+ROOT = Path(__file__).parents[2]
+TRAINING = BUILT_IN_ENCODER / "results.json"
+COMPARISON = ROOT / "recipes" / "in-dataset" / "results" / "results.json"
+
+
+def test_every_zoo_of_a_training_has_a_row(run_cli):
+    outcome = run_cli("results", TRAINING, "--markdown")
+    lines = outcome.out.splitlines()
+    results = json.loads(TRAINING.read_text())
+    assert outcome.code == 0
+    assert len(lines[2:-1]) == len(results["test"]) + sum(len(rows) for rows in results["left_out"].values())
+    for zoo, row in results["test"].items():
+        (line,) = (each for each in lines if f"| {zoo} |".replace("_", "\\_") in each and "without" not in each)
+        assert f"| {row['sne']['kendall_tau']['value']:.3f} (" in line
+
+
+def test_comparisons_stand_side_by_side(run_cli):
+    outcome = run_cli("results", COMPARISON, TRAINING)
+    averages = json.loads(COMPARISON.read_text())["averages"]
+    assert outcome.code == 0
+    for heading in ("in-dataset, same domain", "Trainings", "Comparisons", *averages["same domain"]):
+        assert heading in outcome.out
+    assert f"{averages['same domain']['sne']['kendall_tau']['value']:.2f} (" in outcome.out
+
+
+def test_other_files_are_refused(run_cli, tmp_path):
+    (tmp_path / "other.json").write_text("[1]")
+    (tmp_path / "empty.json").write_text("{}")
+    for name in ("other.json", "empty.json", "none.json"):
+        outcome = run_cli("results", tmp_path / name)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert name in outcome.err
+        assert "recipes/train.py or recipes/compare.py" in outcome.err
