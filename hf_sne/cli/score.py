@@ -47,7 +47,7 @@ def score_command(
         Path | None, typer.Option(help="Draw the explanations as bars into this PNG; needs --explain.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="Write a page to look at, with explanations, into this .html file.")
+        Path | None, typer.Option(help="Write a page to look at, explained (four scores a layer), into this .html.")
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse networks unlike those that the encoder was trained on.")
@@ -108,7 +108,7 @@ def _check_places(figure: Path | None, html: Path | None, *, explain: bool) -> N
 
 
 def _check_place(path: Path, option: str, suffix: str) -> None:
-    if path.suffix.lower() != suffix or not path.parent.is_dir():
+    if path.suffix.lower() != suffix or not path.parent.is_dir() or path.is_dir():
         raise typer.BadParameter(f"{option} {path} must end in {suffix}, in a folder that is there")
 
 

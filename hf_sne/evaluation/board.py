@@ -1,13 +1,12 @@
 """Results files of trainings and of comparisons as one table each: what ``hf-sne results`` and the Space show."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hf_sne.errors import UserError
 from hf_sne.escape import markdown
+from hf_sne.evaluation.results_file import read_results, told_fields
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,14 @@ def read_boards(paths: Sequence[Path]) -> list[Board]:
     """
     trainings, comparisons = [], []
     for path in paths:
-        results = _read(path)
-        if "averages" in results:
-            comparisons.append((_task(path), results))
-        elif "test" in results:
-            trainings.append((_task(path), results))
-        else:
-            raise _unknown(path, "holds results of neither a training nor a comparison")
+        results = read_results(path)
+        with told_fields(str(path)):
+            if "averages" in results:
+                _comparison_board([(_task(path), results)])
+                comparisons.append((_task(path), results))
+            else:
+                training_board([(_task(path), results)])
+                trainings.append((_task(path), results))
     boards = []
     if trainings:
         boards.append(training_board(trainings))
@@ -67,20 +67,6 @@ def _comparison_board(comparisons: Sequence[tuple[str, Mapping[str, Any]]]) -> B
     rows = [["cells", *(str(averages["sne"]["cells"]) for averages in columns.values())]]
     rows += [[name, *(_average(averages, name) for averages in columns.values())] for name in names]
     return Board("Comparisons: mean tau over the cells, and SNE above it", ["", *columns], rows, names=1)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        results = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise _unknown(path, str(error)) from error
-    if not isinstance(results, dict):
-        raise _unknown(path, "holds no JSON object")
-    return results
-
-
-def _unknown(path: Path, reason: str) -> UserError:
-    return UserError(f"{path}: {reason}", fix="name results JSON that recipes/train.py or recipes/compare.py wrote")
 
 
 def _task(path: Path) -> str:

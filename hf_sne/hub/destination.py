@@ -50,8 +50,8 @@ class Parcel:
     """Files ready to go: those of ``folder`` that ``files`` names.
 
     Args:
-        marker: A file that tells an earlier parcel of this kind. A repository with other files and without it is left
-            alone.
+        marker: A file that nothing but an earlier parcel of this kind has. A repository with other files and without
+            it is left alone.
         stale: Patterns of what an earlier parcel may have left behind, which is deleted.
     """
 
@@ -64,7 +64,8 @@ class Parcel:
 
     def told(self, destination: Destination) -> str:
         """What would go where, in a sentence and a list."""
-        sizes = {name: (self.folder / name).stat().st_size for name in sorted(self.files)}
+        there = [name for name in sorted(self.files) if (self.folder / name).is_file()]
+        sizes = {name: (self.folder / name).stat().st_size for name in there}
         total = f"{len(sizes)} files, {sum(sizes.values()) / 2**20:,.1f} MiB"
         head = f"would push the {self.kind}, {total}, to {destination.repo}"
         return "\n".join([head, *(f"  {name}  {size:,} bytes" for name, size in sizes.items())])
@@ -86,9 +87,9 @@ def send(parcel: Parcel, destination: Destination) -> str:
             exist_ok=True,
             space_sdk=sdk,
         )
-        _check_kind(api, parcel, destination.repo)
         if destination.revision is not None:
             api.create_branch(destination.repo, branch=destination.revision, repo_type=parcel.repo_type, exist_ok=True)
+        _check_kind(api, parcel, destination)
         commit = api.upload_folder(
             repo_id=destination.repo,
             folder_path=parcel.folder,
@@ -102,11 +103,15 @@ def send(parcel: Parcel, destination: Destination) -> str:
     return str(commit.pr_url or commit.repo_url)
 
 
-def _check_kind(api: HfApi, parcel: Parcel, repo: str) -> None:
-    there = set(api.list_repo_files(repo, repo_type=parcel.repo_type)) - {".gitattributes", "README.md"}
+def _check_kind(api: HfApi, parcel: Parcel, destination: Destination) -> None:
+    """Leave alone what somebody keeps there that is no earlier parcel of this kind."""
+    repo, revision = destination.repo, destination.revision
+    found = api.list_repo_files(repo, repo_type=parcel.repo_type, revision=revision)
+    there = set(found) - {".gitattributes", "README.md"}
     if there and parcel.marker not in there:
+        where = repo if revision is None else f"{repo} at {revision}"
         raise UserError(
-            f"{repo}: holds {len(there)} files and no {parcel.kind}", fix=f"push to a new {parcel.repo_type}"
+            f"{where}: holds {len(there)} files and no {parcel.kind}", fix=f"push to a new {parcel.repo_type}"
         )
 
 

@@ -1,6 +1,7 @@
 """One call for everything that goes to the Hub: what it is, is told by what it looks like."""
 
 import json
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,11 +39,12 @@ def push(source: str, destination: Destination, *, space: bool = False, dry_run:
 
 def _pack(source: str, repo: str, scratch: Path, *, dry_run: bool) -> Parcel:
     folder = Path(source)
-    if (folder / MANIFEST).is_file():
+    # Unlike Path.is_file, these take every text, such as one that is too long.
+    if os.path.isfile(folder / MANIFEST):  # noqa: PTH113
         return pack_zoo(folder, repo, dry_run=dry_run)
     if _model_type(folder) in _PREDICTORS:
         return pack_predictor(folder, repo, scratch)
-    if source in METRICS and not folder.exists():
+    if source in METRICS and not os.path.exists(folder):  # noqa: PTH110
         return pack_metric(source, repo, scratch)
     raise UserError(
         f"{source}: neither a zoo ({MANIFEST}), nor a predictor (config.json), nor a metric",

@@ -1,25 +1,26 @@
 """A Space in which a predictor on the Hub is tried out in the browser."""
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 
 from hf_sne.cards import render_card
 from hf_sne.errors import UserError
 from hf_sne.evaluation.board import training_board
+from hf_sne.evaluation.results_file import read_results, told_fields
 from hf_sne.hub.destination import Parcel, told
 from hf_sne.optional import require
 from hf_sne.training.card import RESULTS
 from hf_sne.version import __version__
 from hf_sne.weights.hub import is_repo_id
 
+_BOARD = "board.md"
 _APP = '''"""Made by hf-sne push --space."""
 
 from pathlib import Path
 
 from hf_sne.hub.space_app import build_app
 
-build_app({model!r}, board=Path("board.md").read_text()).launch()
+build_app({model!r}, board=Path("board.md").read_text()).launch(max_file_size="2gb")
 '''
 
 
@@ -35,7 +36,7 @@ def pack_space(model: str, scratch: Path) -> Parcel:
         raise UserError(f"{model}: a Space loads its predictor from the Hub", fix="push it, and name its id")
     require("gradio", "a Space's page", "space")
     (scratch / "app.py").write_text(_APP.format(model=model))
-    (scratch / "board.md").write_text(_board_of(model))
+    (scratch / _BOARD).write_text(_board_of(model))
     (scratch / "requirements.txt").write_text(f"hf-sne[space]=={__version__}\n")
     card_data = SpaceCardData(
         title="How good is this checkpoint?",
@@ -47,7 +48,7 @@ def pack_space(model: str, scratch: Path) -> Parcel:
         tags=["hf_sne", "weight-space"],
     )
     RepoCard(render_card("predictor_space.md", card_data, model=model)).save(scratch / "README.md")
-    return Parcel(scratch, [path.name for path in scratch.iterdir()], "Space", "space", marker="app.py")
+    return Parcel(scratch, [path.name for path in scratch.iterdir()], "Space", "space", marker=_BOARD)
 
 
 def _board_of(model: str) -> str:
@@ -56,4 +57,6 @@ def _board_of(model: str) -> str:
 
     with told(model):
         path = hf_hub_download(model, RESULTS)
-    return training_board([(model, json.loads(Path(path).read_text()))]).markdown()
+    results = read_results(Path(path))
+    with told_fields(f"{model}/{RESULTS}"):
+        return training_board([(model, results)]).markdown()

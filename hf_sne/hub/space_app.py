@@ -7,9 +7,13 @@ from hf_sne.errors import UserError
 from hf_sne.optional import require
 from hf_sne.pipelines import WeightPerformancePipeline, load_pipeline
 from hf_sne.pipelines.html_report import html_fragment
+from hf_sne.weights.hub import is_repo_id
 
 # Numbers that are read of one checkpoint, so that anybody's choice fits into a small machine's memory.
 MAX_PARAMETERS = 50_000_000
+# Layers times the numbers that are read of them: an explanation takes four scores a layer.
+MAX_EXPLAINED = 50_000_000
+_HOUR = 3600
 _INTRODUCTION = """# How good is this checkpoint?
 Its test accuracy, predicted from the weights alone: no data, no forward pass. Name a model on the Hub that has
 safetensors, or upload a `.safetensors` file. Weights are read, never run."""
@@ -30,7 +34,7 @@ def build_app(model: str | None = None, board: str = "") -> Any:
     import gradio as gr
 
     pipe = load_pipeline(model)
-    with gr.Blocks(title="How good is this checkpoint?", analytics_enabled=False) as app:
+    with gr.Blocks(title="How good is this checkpoint?", analytics_enabled=False, delete_cache=(_HOUR, _HOUR)) as app:
         gr.Markdown(_INTRODUCTION)
         with gr.Tab("Score"):
             with gr.Row():
@@ -52,9 +56,10 @@ def score_page(pipe: WeightPerformancePipeline, repo: str, upload: str | None) -
     try:
         if not source:
             raise UserError("nothing to score", fix="name a model on the Hub, or upload a file")
-        if upload is None and Path(source).exists():
-            raise UserError(f"{source}: not the name of a model on the Hub", fix="name it as ORG/NAME")
-        result = next(pipe.iterate([source], explain=True, max_parameters=MAX_PARAMETERS))
+        # Nobody's business what else lies on the machine.
+        if upload is None and (not is_repo_id(source) or Path(source).exists()):
+            raise UserError(f"{source[:200]}: not the name of a model on the Hub", fix="name it as ORG/NAME")
+        result = _score(pipe, source)
     except UserError as error:
         result = {
             "refused": {"error": type(error).__name__, "message": error.message, "fix": error.fix},
@@ -63,6 +68,16 @@ def score_page(pipe: WeightPerformancePipeline, repo: str, upload: str | None) -
     if upload is not None:
         result = _named_as_uploaded(result, upload)
     return html_fragment([result], title="Prediction")
+
+
+def _score(pipe: WeightPerformancePipeline, source: str) -> Any:
+    """Explained where that takes seconds; without a token, so that a visitor sees what everybody may see."""
+    options = {"token": False, "max_parameters": MAX_PARAMETERS}
+    result: Any = next(pipe.iterate([source], **options))
+    coverage = result.get("coverage")
+    if coverage is None or coverage["layers"] * coverage["parameters_read"] > MAX_EXPLAINED:
+        return result
+    return next(pipe.iterate([source], explain=True, **options))
 
 
 def _named_as_uploaded(result: Any, upload: str) -> Any:

@@ -32,13 +32,15 @@ class LayerAttribution(TypedDict):
 class UntrainedTensor:
     """A tensor as torch initialises it, drawn block by block when it is read, the same at every reading.
 
-    Uniform between ``low`` and ``high``; ``seed`` decides the draw.
+    Uniform between ``low`` and ``high``; ``seed`` decides the draw. ``whole_shape`` is that of the tensor of which this
+    stands for a part.
     """
 
     shape: tuple[int, ...]
     low: float
     high: float
     seed: int
+    whole_shape: tuple[int, ...]
 
     def elements(self, start: int, stop: int) -> Tensor:
         """Elements ``start`` to ``stop`` in row-major order, float32."""
@@ -67,14 +69,14 @@ def untrained(layer: Layer, seed: int) -> UntrainedLayer:
     if layer.role == "norm":
         low, high, shift = 1.0, 1.0, 0.0
     else:
-        shape = weight.shape if weight is not None else (1, 1)
+        shape = weight.whole_shape if weight is not None else (1, 1)
         # Kaiming's uniform initialisation with a = sqrt(5), torch's default, of weights and biases alike.
         high = shift = max(1, math.prod(shape[1:])) ** -0.5
         low = -high
     return UntrainedLayer(
         layer.role,
-        None if weight is None else UntrainedTensor(weight.shape, low, high, seed),
-        None if bias is None else UntrainedTensor(bias.shape, -shift, shift, seed + 1),
+        None if weight is None else UntrainedTensor(weight.shape, low, high, seed, weight.whole_shape),
+        None if bias is None else UntrainedTensor(bias.shape, -shift, shift, seed + 1, bias.whole_shape),
         layer.source,
     )
 

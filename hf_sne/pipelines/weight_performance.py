@@ -121,12 +121,14 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
     def save_pretrained(self, save_directory: str | PathLike[str], **kwargs: Any) -> None:
         """Save model, processor and their code, and a file by which the task is found where nobody imports hf_sne."""
         config = self.model.config
-        config.custom_pipelines = {TASK: _TRAVELING}
         Path(save_directory).mkdir(parents=True, exist_ok=True)
         copyfile(Path(__file__).with_name(_TRAVELING_FILE), Path(save_directory) / _TRAVELING_FILE)
         self.feature_extractor.save_pretrained(save_directory)
-        self.model.save_pretrained(save_directory, **kwargs)
-        del config.custom_pipelines
+        config.custom_pipelines = {TASK: _TRAVELING}
+        try:
+            self.model.save_pretrained(save_directory, **kwargs)
+        finally:
+            del config.custom_pipelines
 
     def preprocess(self, inputs: Source, **parameters: Any) -> dict[str, Any]:
         """Open and check the checkpoint; nothing but its header is read yet."""

@@ -7,7 +7,6 @@ from typing import Any
 from hf_sne.cards import render_card
 from hf_sne.escape import markdown
 from hf_sne.models.sne import SneConfig
-from hf_sne.weights.hub import is_repo_id
 from hf_sne.zoo.atomic import write_bytes
 
 CARD = "README.md"
@@ -38,7 +37,7 @@ def write_model_card(folder: Path, results: Mapping[str, Any], repo: str = "") -
     name = markdown(str(model.get("predictor_name", "sne")))
     card = render_card(
         _TEMPLATE,
-        _metadata(name, results),
+        _metadata(str(model.get("predictor_name", "sne")), results),
         figures=[figure for figure in FIGURES if (folder / figure).is_file()],
         title=f"{name} {markdown(str(model.get('predictor_version', '')))}".strip(),
         repo=repo or "FOLDER_OR_REPO",
@@ -65,8 +64,7 @@ def _metadata(name: str, results: Mapping[str, Any]) -> Any:
         library_name="transformers",
         tags=["hf_sne", "weight-space", "model-zoo", "performance-prediction", _TASK],
         model_name=name,
-        # Only what has an owner can be a data set of the Hub.
-        datasets=[zoo for zoo in results["config"]["zoos"] if is_repo_id(zoo)] or None,
+        datasets=results.get("zoos_on_hub") or None,
         eval_results=[result for zoo, row in results["test"].items() for result in _eval_results(zoo, row)],
     )
 

@@ -192,6 +192,7 @@ def run_experiment(
     elsewhere = measure(own.on(experiment.test_zoos(), experiment.maker), baselines[ALL])
     results = {
         "config": asdict(config),
+        "zoos_on_hub": [zoo for zoo in config.zoos if not (root / zoo).exists()],
         "system": {**system_info(), "processes": accelerator.num_processes, "accelerator": str(accelerator.device)},
         "parameters": sum(weight.numel() for weight in own.model.parameters()),
         "radius": own.model.calibration.radius.tolist(),

@@ -1,7 +1,7 @@
 """A checkpoint: where it came from, its layers in order, and what of it was not read and why."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path, PurePath, PurePosixPath
 from types import TracebackType
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hf_sne.limits import Limits
 from hf_sne.weights.checks import Totals
-from hf_sne.weights.errors import RevisionMissingError, SourceNotFoundError
+from hf_sne.weights.errors import HubOfflineError, PickleRefusedError, RevisionMissingError, SourceNotFoundError
 from hf_sne.weights.files import CheckpointFile, Contents, find_weights, read_files
 from hf_sne.weights.layers import arrange_layers
 from hf_sne.weights.memory import gather, named_tensors
@@ -41,7 +41,6 @@ class Checkpoint:
         module: nn.Module | None = None,
         commit: str | None,
         max_parameters: int | None = None,
-        fetched: Callable[[], int] | None = None,
     ) -> None:
         self.source = source
         self.commit = commit
@@ -50,12 +49,10 @@ class Checkpoint:
         self.skipped: tuple[Skipped, ...] = (*contents.skipped, *unplaced)
         in_layers = sum(tensor.numel for layer in layers for tensor in layer.tensors)
         self.total_elements = in_layers + sum(tensor.elements for tensor in self.skipped if tensor.learned)
-        if max_parameters is None:
-            self.layers, self.read_elements = layers, in_layers
-        else:
-            self.layers, self.read_elements = sample_units(layers, max_parameters, source)
+        self.layers = layers if max_parameters is None else sample_units(layers, max_parameters, source)
+        self.read_elements = sum(tensor.numel for layer in self.layers for tensor in layer.tensors)
         self._stack = stack
-        self._fetched = fetched
+        self._fetched = contents.fetched
 
     @property
     def fetched_bytes(self) -> int | None:
@@ -104,7 +101,7 @@ def open_checkpoint(
     Nothing is trusted: files are checked before anything is allocated, numbers are read when a tensor is indexed.
     Pickle files are refused unless ``allow_pickle``, and are then read by a limited process of their own.
     With ``max_parameters`` no more numbers than that are read and kept: some units of each layer where there are more.
-    Of a Hub repository they are then fetched by ranges, and nothing is written to disk.
+    Safetensors of a Hub repository are then fetched by ranges, and nothing is written to disk.
 
     Raises:
         CheckpointError: of the class of the rule that the checkpoint breaks.
@@ -120,13 +117,25 @@ def open_checkpoint(
             folder, file = find_weights(Path(named), allow_pickle=allow_pickle)
             where: PurePath = folder
             commit = None
-        elif max_parameters is not None and not allow_pickle:
-            return _open_remote(named, revision, token, max_parameters, limits, stack)
         else:
+            found = None
+            if max_parameters is not None:
+                found = _read_by_ranges(named, revision, token, limits, stack, allow_pickle=allow_pickle)
+            if found is not None:
+                return _holding(named, found[0], stack, commit=found[1], max_parameters=max_parameters)
             folder, file, commit = _download(named, revision, token, allow_pickle=allow_pickle, limits=limits)
             where = PurePosixPath(named)
         contents = read_files(folder, file, where, stack, allow_pickle=allow_pickle, limits=limits)
-        return Checkpoint(named, contents, commit=commit, max_parameters=max_parameters, stack=stack.pop_all())
+        return _holding(named, contents, stack, commit=commit, max_parameters=max_parameters)
+
+
+def _holding(
+    source: str, contents: Contents, stack: ExitStack, *, commit: str | None, max_parameters: int | None
+) -> Checkpoint:
+    """A checkpoint that takes the open files over once nothing can be refused any more."""
+    checkpoint = Checkpoint(source, contents, commit=commit, max_parameters=max_parameters, stack=stack)
+    checkpoint._stack = stack.pop_all()
+    return checkpoint
 
 
 def _download(
@@ -140,21 +149,27 @@ def _download(
     return snapshot.folder, snapshot.file, snapshot.commit
 
 
-def _open_remote(
-    source: str, revision: str | None, token: str | bool | None, max_parameters: int, limits: Limits, stack: ExitStack
-) -> Checkpoint:
+def _read_by_ranges(
+    source: str,
+    revision: str | None,
+    token: str | bool | None,
+    limits: Limits,
+    stack: ExitStack,
+    *,
+    allow_pickle: bool,
+) -> tuple[Contents, str] | None:
+    """The tensors where they are, and the commit; None of pickles, and of a Hub that is away (see the cache)."""
     from hf_sne.weights.hub_ranges import open_remote
 
     _check_repo_id(source)
-    repo, contents = open_remote(source, revision=revision, token=token, limits=limits, stack=stack)
-    return Checkpoint(
-        source,
-        contents,
-        commit=repo.commit,
-        max_parameters=max_parameters,
-        fetched=lambda: repo.fetched,
-        stack=stack.pop_all(),
-    )
+    try:
+        return open_remote(source, revision=revision, token=token, limits=limits, stack=stack)
+    except HubOfflineError:
+        return None
+    except PickleRefusedError:
+        if allow_pickle:
+            return None
+        raise
 
 
 def _check_repo_id(source: str) -> None:

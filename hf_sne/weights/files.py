@@ -46,11 +46,12 @@ def _hash_of(path: Path, name: str) -> str:
 
 @dataclass
 class Contents:
-    """What the files hold, in the order they were read."""
+    """What the files hold, in the order they were read; ``fetched`` tells the bytes that came where they are remote."""
 
     tensors: dict[str, LazyTensor] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     files: list[CheckpointFile] = field(default_factory=list)
+    fetched: Callable[[], int] | None = None
 
 
 def find_weights(path: Path, *, allow_pickle: bool) -> tuple[Path, str]:

@@ -30,7 +30,7 @@ from hf_sne.weights.errors import (
     SourceNotFoundError,
     TotalBytesError,
 )
-from hf_sne.weights.shards import INDEX_SUFFIX, choose_file, read_index
+from hf_sne.weights.shards import INDEX_SUFFIX, check_index_size, choose_file, read_index
 
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -66,6 +66,8 @@ def download(
             return _cached(repo_id, revision, allow_pickle=allow_pickle)
         chosen = choose_file([name for name in sizes if "/" not in name], repo_id, allow_pickle=allow_pickle)
         _check_size([chosen], sizes, repo_id, limits)
+        if chosen.endswith(INDEX_SUFFIX):
+            check_index_size(sizes[chosen], f"{repo_id}/{chosen}", limits)
         # By the revision's own name, so that the cache knows it when offline; the rest by the commit it stands for.
         path = Path(hf_hub_download(repo_id, chosen, revision=revision, token=token))
         commit = path.parent.name
@@ -112,7 +114,8 @@ def typed_errors(repo_id: str, revision: str | None) -> Iterator[None]:
     except RevisionNotFoundError:
         raise RevisionMissingError(repo_id, found=revision, allowed="a branch, a tag or a commit") from None
     except HfHubHTTPError as error:
-        raise HubRefusalError(repo_id, found=str(error), allowed="the files of the repository") from None
+        told = f"status {error.response.status_code}, {error.server_message or 'without a word'}"
+        raise HubRefusalError(repo_id, found=told, allowed="the files of the repository") from None
     except (OfflineModeIsEnabled, LocalEntryNotFoundError, HTTPError) as error:
         raise HubOfflineError(repo_id, found=type(error).__name__, allowed="a connection, or a cached copy") from None
     except HFValidationError as error:

@@ -1,20 +1,20 @@
 """The weights of a Hub repository read where they are: the headers now, the numbers by ranges when asked for."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from hashlib import sha256
 
-from huggingface_hub import hf_hub_download
 from huggingface_hub.hf_api import RepoSibling
 
 from hf_sne.limits import Limits
+from hf_sne.weights.byte_source import read_bytes
 from hf_sne.weights.checks import Totals
 from hf_sne.weights.errors import ShardMissingError
 from hf_sne.weights.files import CheckpointFile, Contents
 from hf_sne.weights.hub import list_files, typed_errors
 from hf_sne.weights.remote_file import RemoteFile
 from hf_sne.weights.safetensors_file import read_tensors
-from hf_sne.weights.shards import INDEX_SUFFIX, choose_file, read_index
+from hf_sne.weights.shards import INDEX_SUFFIX, ShardIndex, check_index_size, choose_file, parse_index
 
 
 @dataclass
@@ -27,12 +27,7 @@ class RemoteRepo:
     token: str | bool | None
     totals: Totals
     stack: ExitStack
-    files: list[RemoteFile]
-
-    @property
-    def fetched(self) -> int:
-        """Bytes of weights and headers that came so far."""
-        return sum(file.fetched for file in self.files)
+    files: list[RemoteFile] = field(default_factory=list)
 
     def read(self) -> Contents:
         """The tensors of the repository's safetensors file, or of all shards of its index.
@@ -40,13 +35,12 @@ class RemoteRepo:
         Raises:
             CheckpointError: of the class of the rule that a file breaks.
         """
-        contents = Contents()
+        contents = Contents(fetched=lambda: sum(file.fetched for file in self.files))
         chosen = choose_file([name for name in self.siblings if "/" not in name], self.repo_id, allow_pickle=False)
         if not chosen.endswith(INDEX_SUFFIX):
             self._add(contents, chosen)
             return contents
-        path = Path(hf_hub_download(self.repo_id, chosen, revision=self.commit, token=self.token))
-        index = read_index(path, f"{self.repo_id}/{chosen}", self.totals.limits)
+        index = self._read_index(contents, chosen)
         missing = next((shard for shard in index.shards if shard not in self.siblings), None)
         if missing is not None:
             raise ShardMissingError(self.repo_id, found=f"no file {missing}", allowed="every shard of the index")
@@ -54,29 +48,38 @@ class RemoteRepo:
             index.check_names(shard, self._add(contents, shard))
         return contents
 
+    def _read_index(self, contents: Contents, name: str) -> ShardIndex:
+        file = self._open(name)
+        check_index_size(file.size, file.name, self.totals.limits)
+        content = read_bytes(file, 0, file.size)
+        contents.files.append(CheckpointFile(name, file.size, lambda: sha256(content).hexdigest()))
+        return parse_index(content, file.name, self.totals.limits)
+
     def _add(self, contents: Contents, name: str) -> set[str]:
         """Reads one file's header; the names of its tensors."""
-        sibling = self.siblings[name]
-        shown, size = f"{self.repo_id}/{name}", sibling.size or 0
-        file = RemoteFile(self.repo_id, name, self.commit, shown, size, self.token)
-        self.files.append(file)
-        self.stack.callback(file.close)
+        file, sibling = self._open(name), self.siblings[name]
         tensors = read_tensors(file, self.totals)
         contents.tensors.update(tensors)
-        sha256 = sibling.lfs.sha256 if sibling.lfs else ""
-        contents.files.append(CheckpointFile(name, size, lambda: sha256))
+        told = sibling.lfs.sha256 if sibling.lfs else ""
+        contents.files.append(CheckpointFile(name, file.size, lambda: told))
         return set(tensors)
+
+    def _open(self, name: str) -> RemoteFile:
+        size = self.siblings[name].size or 0
+        file = RemoteFile(self.repo_id, name, self.commit, f"{self.repo_id}/{name}", size, self.token)
+        self.files.append(file)
+        self.stack.callback(file.close)
+        return file
 
 
 def open_remote(
     repo_id: str, *, revision: str | None, token: str | bool | None, limits: Limits, stack: ExitStack
-) -> tuple[RemoteRepo, Contents]:
-    """The repository at ``revision``, its main branch by default, and its tensors, readable until ``stack`` closes.
+) -> tuple[Contents, str]:
+    """The tensors of a repository at ``revision``, by default ``main``, readable until ``stack`` closes; its commit.
 
     Raises:
         CheckpointError: of the class that tells what is wrong with the repository, its files or the connection.
     """
     with typed_errors(repo_id, revision):
         commit, siblings = list_files(repo_id, revision, token)
-        repo = RemoteRepo(repo_id, commit, siblings, token, Totals(limits), stack, [])
-        return repo, repo.read()
+        return RemoteRepo(repo_id, commit, siblings, token, Totals(limits), stack).read(), commit

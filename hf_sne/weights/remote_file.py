@@ -2,7 +2,7 @@
 
 import time
 
-from httpx2 import HTTPError, Response
+from httpx2 import HTTPError, RemoteProtocolError, Response
 from huggingface_hub import constants, get_session, hf_hub_url
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
@@ -71,25 +71,26 @@ class RemoteFile:
             with get_session().stream(
                 "GET", self._url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
             ) as answer:
-                self._check(answer, start)
+                self._check(answer, start, start + len(view))
                 for part in answer.iter_bytes():
                     kept = part[: len(view) - done]
                     view[done : done + len(kept)] = kept
                     done += len(kept)
                     self.fetched += len(part)
+                    if done == len(view):
+                        return done
         except HTTPError as error:
             response = getattr(error, "response", None)
             if response is not None and response.status_code not in _BUSY:
                 raise
             raise _CutOffError(done, error) from error
-        return done
+        raise _CutOffError(done, RemoteProtocolError(f"{done} bytes came of {len(view)}"))
 
-    def _check(self, answer: Response, start: int) -> None:
+    def _check(self, answer: Response, start: int, stop: int) -> None:
         hf_raise_for_status(answer)
-        told = answer.headers.get("Content-Range", "")
-        if not told.startswith(f"bytes {start}-") or not told.endswith(f"/{self.size}"):
-            found = f"status {answer.status_code}, range {told or 'none'}"
-            raise HubRefusalError(self.name, found=found, allowed=f"bytes from {start} of {self.size}")
+        told, wanted = answer.headers.get("Content-Range", "none"), f"bytes {start}-{stop - 1}/{self.size}"
+        if told != wanted:
+            raise HubRefusalError(self.name, found=f"status {answer.status_code}, range {told}", allowed=wanted)
 
 
 class _CutOffError(Exception):

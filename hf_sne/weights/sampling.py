@@ -18,8 +18,8 @@ from hf_sne.weights.layers import Layer
 from hf_sne.weights.tensors import LazyTensor
 
 
-def sample_units(layers: Sequence[Layer], most: int, source: str) -> tuple[tuple[Layer, ...], int]:
-    """Layers of which at most ``most`` elements are read, each once and then kept in memory, and how many those are.
+def sample_units(layers: Sequence[Layer], most: int, source: str) -> tuple[Layer, ...]:
+    """Layers of which at most ``most`` elements are read, each once, and those that are used kept in memory.
 
     The same number of units is kept of every layer that has more, and of their inputs those that are kept in the layer
     they come from. Which ones is random but always the same.
@@ -31,7 +31,7 @@ def sample_units(layers: Sequence[Layer], most: int, source: str) -> tuple[tuple
         SampleSizeError: ``most`` does not even allow one unit a layer.
     """
     units = _units_within(layers, most, source)
-    return tuple(_sampled(layer, layers, units) for layer in layers), _elements_read(layers, units)
+    return tuple(_sampled(layer, layers, units) for layer in layers)
 
 
 def _elements_read(layers: Sequence[Layer], units: int) -> int:

@@ -107,10 +107,23 @@ def read_index(path: Path, file: str, limits: Limits) -> ShardIndex:
     Raises:
         CheckpointError: of the class of the rule that the index breaks.
     """
-    size = path.stat().st_size
+    check_index_size(path.stat().st_size, file, limits)
+    return parse_index(path.read_bytes(), file, limits)
+
+
+def check_index_size(size: int, file: str, limits: Limits) -> None:
+    """Refuses, before it is read, an index of more bytes than the limit.
+
+    Raises:
+        IndexLengthError: it has.
+    """
     if size > limits.index_bytes:
         raise IndexLengthError(file, found=f"{size} bytes", allowed=limits.index_bytes)
-    shard_of = parse_object(path.read_bytes(), file, IndexSyntaxError).get("weight_map")
+
+
+def parse_index(content: bytes, file: str, limits: Limits) -> ShardIndex:
+    """The index with that content; as :func:`read_index`."""
+    shard_of = parse_object(content, file, IndexSyntaxError).get("weight_map")
     if not isinstance(shard_of, dict) or not shard_of:
         raise IndexSyntaxError(file, found="no weight_map", allowed="an object of tensor names and shard files")
     suffix = PurePosixPath(file.removesuffix(INDEX_SUFFIX)).suffix

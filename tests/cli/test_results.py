@@ -33,7 +33,9 @@ def test_comparisons_stand_side_by_side(run_cli):
 def test_other_files_are_refused(run_cli, tmp_path):
     (tmp_path / "other.json").write_text("[1]")
     (tmp_path / "empty.json").write_text("{}")
-    for name in ("other.json", "empty.json", "none.json"):
+    (tmp_path / "shape.json").write_text('{"test": {"acc": 0.9}, "left_out": {}}')
+    (tmp_path / "averages.json").write_text('{"averages": {"task": {}}}')
+    for name in ("other.json", "empty.json", "none.json", "shape.json", "averages.json"):
         outcome = run_cli("results", tmp_path / name)
         assert (outcome.code, outcome.out) == (2, "")
         assert name in outcome.err

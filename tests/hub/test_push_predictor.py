@@ -12,10 +12,11 @@ import pytest
 import torch
 from bare_python import WITHOUT_PACKAGE, run
 from hub_server import HubRepo
+from hub_server.conftest import WRITER
 from huggingface_hub import ModelCard
 from safetensors.torch import save
 
-from hf_sne import SneForPerformancePrediction, SneProcessor, load_pipeline
+from hf_sne import load_pipeline
 from hf_sne.cli import main
 from hf_sne.errors import UserError
 from hf_sne.hub import Destination, push
@@ -24,11 +25,28 @@ from hf_sne.pipelines import BUILT_IN_ENCODER
 REPO = "org/sne-cross-arch"
 CHECKPOINT = save({"fc1.weight": torch.linspace(-1, 1, 96).view(8, 12), "fc2.weight": torch.ones(3, 8)})
 
+PUSH_THEMSELVES = """
+import json
+from hf_sne import SneForPerformancePrediction, SneProcessor, load_pipeline
+from hf_sne.pipelines import BUILT_IN_ENCODER
+
+SneForPerformancePrediction.from_pretrained(BUILT_IN_ENCODER).push_to_hub("org/model")
+SneProcessor.from_pretrained(BUILT_IN_ENCODER).push_to_hub("org/processor")
+load_pipeline().push_to_hub("org/pipeline")
+print(json.dumps("done"))
+"""
+
 METRIC = """
 import json, sys
 import evaluate
 
 print(json.dumps(evaluate.load(sys.argv[1]).compute(predictions=[0.1, 0.2, 0.3], references=[0.1, 0.3, 0.2])))
+"""
+
+METRIC_PAGE = """
+import json, runpy, sys
+
+print(json.dumps(runpy.run_path(sys.argv[1])["compute"]("0.1, 0.2 0.3", "0.1 0.3 0.2")))
 """
 
 WITH_PACKAGE = """
@@ -98,10 +116,9 @@ def test_the_cards_snippets_run_as_printed(hub, tmp_path):
         assert told in done.stdout
 
 
-def test_a_model_and_a_processor_push_themselves(hub):
-    SneForPerformancePrediction.from_pretrained(BUILT_IN_ENCODER).push_to_hub("org/model")
-    SneProcessor.from_pretrained(BUILT_IN_ENCODER).push_to_hub("org/processor")
-    load_pipeline().push_to_hub("org/pipeline")
+def test_a_model_a_processor_and_a_pipeline_push_themselves(hub, tmp_path):
+    environment = hub.client_environment(tmp_path / "home", WRITER) | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    assert run(Path(sys.executable), PUSH_THEMSELVES, environment=environment) == "done"
     model, processor, pipe = (hub.repos[f"org/{name}"].files for name in ("model", "processor", "pipeline"))
     assert {"config.json", "model.safetensors", "modeling_sne.py", "configuration_sne.py"} <= model.keys()
     assert {"preprocessor_config.json", "processing_sne.py"} <= processor.keys()
@@ -110,7 +127,7 @@ def test_a_model_and_a_processor_push_themselves(hub):
 
 
 def test_a_pull_request_and_a_dry_run_leave_the_branch_alone(hub, capsys):
-    hub.repos[REPO] = HubRepo({"config.json": b"{}"})
+    hub.repos[REPO] = HubRepo({"configuration_sne.py": b""})
     with pytest.raises(SystemExit) as stop:
         main(["push", str(BUILT_IN_ENCODER), REPO, "--dry-run"])
     told = capsys.readouterr().out
@@ -120,7 +137,7 @@ def test_a_pull_request_and_a_dry_run_leave_the_branch_alone(hub, capsys):
     with pytest.raises(SystemExit):
         main(["push", str(BUILT_IN_ENCODER), REPO, "--create-pr"])
     assert capsys.readouterr().out == f"{hub.url}/{REPO}/discussions/1\n"
-    assert hub.repos[REPO].files.keys() == {"config.json"}
+    assert hub.repos[REPO].files.keys() == {"configuration_sne.py"}
     assert "model.safetensors" in hub.repos[REPO].find_commit("refs/pr/1").files
 
 
@@ -131,12 +148,16 @@ def test_a_metric_is_evaluated_from_the_hub(hub, tmp_path):
     environment = hub.client_environment(tmp_path / "home") | {"PYTHONPATH": os.pathsep.join(sys.path)}
     found = run(Path(sys.executable), METRIC, "org/kendall_tau", environment=environment)
     assert found == {"kendall_tau": pytest.approx(1 / 3)}
+    (tmp_path / "app.py").write_bytes(files["app.py"])
+    page = run(Path(sys.executable), METRIC_PAGE, tmp_path / "app.py", environment=environment)
+    assert page == {"kendall_tau": pytest.approx(1 / 3)}
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         (lambda folder: (folder / "results.json").unlink(), "results.json"),
+        (lambda folder: (folder / "results.json").write_text('{"test": {}}'), "without the field 'config'"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "cannot be loaded"),
         (lambda folder: (folder / "config.json").write_text("{}"), "neither a zoo"),
     ],
@@ -149,10 +170,26 @@ def test_what_is_no_whole_predictor_is_refused_before_anything_is_sent(hub, tmp_
     assert hub.requests == []
 
 
-def test_another_kind_of_repository_is_left_alone(hub):
-    hub.repos[REPO] = HubRepo({"adapter.bin": b"theirs"})
-    with pytest.raises(UserError, match="holds 1 files and no predictor"):
+def test_what_somebody_keeps_there_is_left_alone(hub):
+    theirs = {"config.json": b"{}", "model.safetensors": b"theirs", "scripts/train.py": b"theirs", "app.py": b"theirs"}
+    hub.repos[REPO] = HubRepo(theirs)
+    hub.spaces["org/app"] = HubRepo(theirs)
+    with pytest.raises(UserError, match="holds 4 files and no predictor"):
         push(str(BUILT_IN_ENCODER), Destination(REPO))
+    push(str(BUILT_IN_ENCODER), Destination("org/mine"))
+    with pytest.raises(UserError, match="holds 4 files and no Space"):
+        push("org/mine", Destination("org/app"), space=True)
+    assert hub.repos[REPO].files == hub.spaces["org/app"].files == theirs
+
+
+def test_what_somebody_keeps_on_a_branch_is_left_alone(hub):
+    hub.repos[REPO] = HubRepo({})
+    hub.repos[REPO].branches["v2"] = HubRepo({"tool.py": b"theirs"}).branches["main"]
+    with pytest.raises(UserError, match=f"{REPO} at v2: holds 1 files and no predictor"):
+        push(str(BUILT_IN_ENCODER), Destination(REPO, revision="v2"))
+    push(str(BUILT_IN_ENCODER), Destination(REPO, revision="v3"))
+    assert hub.repos[REPO].files == {}
+    assert "model.safetensors" in hub.repos[REPO].branches["v3"].files
 
 
 def test_a_pull_request_to_a_branch_is_refused(hub):

@@ -50,7 +50,7 @@ def test_the_whole_round_trip(hub, digit_zoos, tmp_path, without_package):
 
     files = hub.repos["org/encoder"].files
     card = ModelCard(files["README.md"].decode())
-    assert card.data.datasets == ["org/zoo"]
+    assert card.data.datasets == ["org/zoo"], "which came from the Hub"
     assert {"model.safetensors", "modeling_sne.py", "preprocessor_config.json", "results.json"} <= files.keys()
 
     entry = read_zoo(digit_zoos / "digits-mlp")[0]
@@ -81,3 +81,5 @@ def test_a_push_that_fails_keeps_the_training_and_says_how_to_go_on(hub, digit_z
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         assert push("runs/train/predictor", Destination("org/encoder")) == f"{hub.url}/org/encoder"
+    card = ModelCard(hub.repos["org/encoder"].files["README.md"].decode())
+    assert card.data.datasets is None, "for the zoo is a folder here"

@@ -11,7 +11,8 @@ from safetensors.torch import save, save_file
 
 from hf_sne.cli import main
 from hf_sne.errors import UserError
-from hf_sne.hub import Destination, push
+from hf_sne.hub import Destination, push, space_app
+from hf_sne.hub.space_app import score_page
 from hf_sne.pipelines import BUILT_IN_ENCODER, load_pipeline
 
 STATE = {"fc1.weight": torch.linspace(-1, 1, 96).view(8, 12), "fc2.weight": torch.ones(3, 8)}
@@ -35,6 +36,45 @@ def test_a_space_names_its_predictor_and_shows_its_results(hub, capsys):
 def test_a_space_of_what_is_not_on_the_hub_is_refused(hub, model, told):
     with pytest.raises(UserError, match=told):
         push(model, Destination("org/app"), space=True)
+    assert hub.spaces == {}
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return load_pipeline(device="cpu")
+
+
+def test_a_visitor_does_not_see_what_the_owner_may(hub, pipe):
+    hub.repos["org/secret"] = HubRepo({"model.safetensors": save(STATE)}, private=True)
+    told = score_page(pipe, "org/secret", None)
+    assert "Refused" in told
+    assert "fc1" not in told
+
+
+def test_a_visitor_learns_nothing_of_the_machine(hub, pipe, tmp_path):
+    (tmp_path / "net.safetensors").write_bytes(save(STATE))
+    there, gone = (score_page(pipe, str(tmp_path / name), None) for name in ("net.safetensors", "none.safetensors"))
+    assert there == gone.replace("none.safetensors", "net.safetensors")
+    for name in ("", "a" * 5000, "\0", "../..", "org/none"):
+        assert "Refused" in score_page(pipe, name, None)
+
+
+def test_a_large_network_is_scored_without_explanations(hub, pipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(space_app, "MAX_EXPLAINED", 100)
+    (tmp_path / "net.safetensors").write_bytes(save(STATE))
+    told = score_page(pipe, "", str(tmp_path / "net.safetensors"))
+    assert 'class="score"' in told
+    assert "What training each layer adds" not in told
+    assert str(tmp_path) not in told
+
+
+@pytest.mark.parametrize(
+    "results", [b"no JSON", b"[]", b'{"accuracy": 0.9}', b'{"test": {"acc": 0.9}, "left_out": {}}']
+)
+def test_results_of_another_kind_are_refused(hub, results):
+    hub.repos["org/sne"] = HubRepo({"results.json": results})
+    with pytest.raises(UserError, match=r"results\.json"):
+        push("org/sne", Destination("org/app"), space=True)
     assert hub.spaces == {}
 
 

@@ -11,6 +11,7 @@ from hf_sne.pipelines import BUILT_IN_ENCODER, load_pipeline
 from hf_sne.pipelines.explain import DRAWS, UntrainedTensor, layer_attributions, untrained
 from hf_sne.pipelines.plots import MAX_BARS, MAX_PANELS, attribution_bars
 from hf_sne.pipelines.report import explanation_table, neighbour_table
+from hf_sne.weights import open_checkpoint
 
 RECORD = json.loads((BUILT_IN_ENCODER / "results.json").read_text())
 
@@ -20,15 +21,18 @@ def pipe():
     return load_pipeline(device="cpu")
 
 
+SHAPE = (3, 70_000)
+
+
 def test_an_untrained_tensor_is_the_same_however_it_is_read():
-    tensor = UntrainedTensor((3, 70_000), -0.5, 0.5, seed=7)
+    tensor = UntrainedTensor(SHAPE, -0.5, 0.5, seed=7, whole_shape=SHAPE)
     whole = tensor.elements(0, 210_000)
     assert whole.shape == (210_000,)
     assert -0.5 <= float(whole.min()) < -0.49
     assert 0.49 < float(whole.max()) <= 0.5
     for start, stop in ((0, 1), (65_535, 65_537), (70_000, 140_000), (209_999, 210_000), (5, 5)):
         torch.testing.assert_close(tensor.elements(start, stop), whole[start:stop])
-    assert not torch.equal(whole, UntrainedTensor((3, 70_000), -0.5, 0.5, seed=8).elements(0, 210_000))
+    assert not torch.equal(whole, UntrainedTensor(SHAPE, -0.5, 0.5, seed=8, whole_shape=SHAPE).elements(0, 210_000))
 
 
 def test_an_untrained_layer_is_as_torch_initialises_it():
@@ -42,6 +46,17 @@ def test_an_untrained_layer_is_as_torch_initialises_it():
     fresh = untrained(norm, seed=0)
     assert fresh.weight.elements(0, 6).tolist() == [1.0] * 6
     assert fresh.bias.elements(0, 6).tolist() == [0.0] * 6
+
+
+def test_an_untrained_part_of_a_layer_starts_as_the_whole_layer_does():
+    state = {"fc1.weight": torch.randn(64, 32), "fc2.weight": torch.randn(10, 64)}
+    with open_checkpoint(state, max_parameters=500) as checkpoint:
+        first, second = checkpoint.layers
+    fresh = untrained(second, seed=0)
+    assert second.weight.shape[1] < 64
+    assert (fresh.weight.shape, fresh.weight.whole_shape) == (second.weight.shape, (10, 64))
+    assert fresh.weight.high == 64**-0.5
+    assert first.weight.whole_shape == (64, 32)
 
 
 def test_an_attribution_is_what_the_score_loses_without_the_layer():

@@ -1,13 +1,22 @@
 """Checkpoints on a Hub read by ranges: as much as was asked for, whatever goes wrong on the way."""
 
+import io
 import json
+import re
+from dataclasses import replace
 
+import psutil
 import pytest
 import torch
 from hub_server import Fault, HubRepo
+from hub_server import routes as routing
+from hub_server.clients import aim_clients
+from hub_server.downloads import resolve
+from hub_server.routes import Route
 from huggingface_hub import constants
 from safetensors.torch import save
 
+from hf_sne.limits import Limits
 from hf_sne.weights import errors, open_checkpoint, remote_file
 
 REPO = "owner/net"
@@ -48,12 +57,61 @@ def test_with_budget_enough_every_number_arrives_once(hub, repo, tmp_path):
     assert not list((tmp_path / "cache").rglob("*.safetensors")), "nothing is downloaded"
 
 
+def test_a_large_index_is_refused_before_it_comes(hub, tmp_path):
+    with pytest.raises(errors.IndexLengthError):
+        open_checkpoint("owner/sharded", max_parameters=TOTAL, limits=Limits(index_bytes=50))
+    assert not [request for request in hub.requests if "resolve" in request]
+
+
+def test_permission_to_read_pickles_does_not_make_it_a_download(hub, tmp_path):
+    _, checkpoint = read(REPO, 2_000, allow_pickle=True)
+    assert checkpoint.fetched_bytes < 10_000
+    buffer = io.BytesIO()
+    torch.save(WEIGHTS, buffer)
+    hub.repos["owner/pickle"] = HubRepo({"pytorch_model.bin": buffer.getvalue()})
+    with pytest.raises(errors.PickleRefusedError):
+        read("owner/pickle", 2_000)
+    found, checkpoint = read("owner/pickle", 2_000, allow_pickle=True)
+    assert checkpoint.fetched_bytes is None
+    assert sum(tensor.numel() for tensor in found.values()) <= 2_000
+
+
+def test_without_a_hub_the_cache_serves(hub, tmp_path, monkeypatch):
+    open_checkpoint(REPO).close()
+    aim_clients(monkeypatch, "http://127.0.0.1:9", tmp_path)
+    found, checkpoint = read(REPO, 2_000)
+    assert checkpoint.commit == hub.repos[REPO].commit
+    assert 0 < sum(tensor.numel() for tensor in found.values()) <= 2_000
+
+
+def test_refusals_leave_no_file_open(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(WHOLE)
+    opened = psutil.Process().num_fds()
+    refused = []
+    for _ in range(5):
+        with pytest.raises(errors.SampleSizeError) as info:
+            open_checkpoint(tmp_path / "model.safetensors", max_parameters=1)
+        refused.append(info)
+    assert psutil.Process().num_fds() == opened
+
+
+def test_a_range_that_is_not_the_asked_one_is_refused(hub, monkeypatch):
+    def shorter(hub, request):
+        answer = resolve(hub, request)
+        told = re.sub(r"bytes (\d+)-\d+/", r"bytes \1-\1/", answer.headers["Content-Range"])
+        return replace(answer, body=answer.body[:1], headers={**answer.headers, "Content-Range": told})
+
+    routes = (Route("GET", routing.ROUTES[0].path, shorter), *routing.ROUTES[1:])
+    monkeypatch.setattr(routing, "ROUTES", routes)
+    with pytest.raises(errors.HubRefusalError, match="range bytes 0-0"):
+        read(REPO, TOTAL)
+
+
 @pytest.mark.parametrize("most", [TOTAL // 2, TOTAL // 10, 2_000])
 def test_a_budget_bounds_what_is_fetched_and_kept(hub, most):
     found, checkpoint = read(REPO, most)
-    assert checkpoint.read_elements <= most
+    assert checkpoint.read_elements == sum(tensor.numel() for tensor in found.values()) <= most
     assert checkpoint.fetched_bytes <= 4 * most + 2000
-    assert sum(tensor.numel() for tensor in found.values()) <= most
     assert checkpoint.total_elements == TOTAL
 
 

@@ -1,0 +1,43 @@
+"""Results JSON of trainings and comparisons, which anybody may have written."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hf_sne.errors import UserError
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """The object in a results file.
+
+    Raises:
+        UserError: it cannot be read, or holds no JSON object.
+    """
+    try:
+        results = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _refusal(str(path), str(error)) from error
+    if not isinstance(results, dict):
+        raise _refusal(str(path), "holds no JSON object")
+    return results
+
+
+@contextmanager
+def told_fields(source: str) -> Iterator[None]:
+    """Turns what results of another shape break into a sentence.
+
+    Raises:
+        UserError: a field is missing or of another type.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise _refusal(source, f"results without the field {error}") from error
+    except (TypeError, AttributeError, ValueError, IndexError) as error:
+        raise _refusal(source, f"results of another shape ({error})") from error
+
+
+def _refusal(source: str, reason: str) -> UserError:
+    return UserError(f"{source}: {reason}", fix="name results that recipes/train.py or recipes/compare.py wrote")
