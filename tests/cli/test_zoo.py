@@ -33,11 +33,10 @@ def zoo(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("command", "named"),
     [
-        ((), ("make", "info", "convert", "push")),
+        ((), ("make", "info", "convert")),
         (("make",), ("PLAN.yaml", "--output", "--data", "--workers", "--device", "--population", "hf-sne[ray]")),
         (("info",), ("DIR", "--verify")),
         (("convert",), ("SOURCE", "--output", "--allow-pickle", "--license")),
-        (("push",), ("DIR", "ORG/NAME", "--private", "--revision", "--dry-run")),
     ],
     ids=lambda value: " ".join(value),
 )
@@ -148,9 +147,9 @@ def test_pickles_are_read_on_request_only(run_cli, tmp_path: Path) -> None:
 
 def test_a_dry_run_of_a_push_says_what_would_go(run_cli, zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    outcome = run_cli("zoo", "push", zoo, "org/noise", "--dry-run")
+    outcome = run_cli("push", zoo, "org/noise", "--dry-run")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.startswith("would push 7 files, ")
+    assert outcome.out.startswith("would push the zoo, 7 files, ")
     assert run_cli("zoo", "info", zoo, "--verify").code == 0
 
 

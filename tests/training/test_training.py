@@ -217,7 +217,8 @@ def test_an_experiment_gives_a_calibrated_predictor_and_honest_results(zoos, tmp
     for place in range(len(calibration.names)):
         assert known[calibration.name(place)] == pytest.approx(float(calibration.accuracies[place]))
     processor = SneProcessor.from_pretrained(tmp_path / "predictor")
-    assert processor.to_dict() == SneProcessor.from_config(SneConfig(**config.model)).to_dict()
+    wanted = SneProcessor.from_config(SneConfig(**config.model)).to_dict()
+    assert wanted.items() < processor.to_dict().items()
     again = ExampleMaker(processor)
     assert len(predict(SneForPerformancePrediction.from_pretrained(tmp_path / "predictor"), again, [])[0]) == 0
 
