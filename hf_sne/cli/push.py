@@ -23,8 +23,7 @@ def push_command(
     """Publish a zoo, a predictor or a metric on the Hub, with a card that is written from the thing itself.
 
     A zoo goes to a data set, a predictor to a model, and a metric to a Space; with --space a Space is made on which a
-    predictor that is on the Hub can be tried out. The token is the one of hf auth login, or
-    HF_TOKEN.
+    predictor that is on the Hub can be tried out. The token is the one of hf auth login, or HF_TOKEN.
     """
     with notes_console().status("Preparing"):
         from transformers.utils import logging

@@ -1,6 +1,6 @@
 """Results files of trainings and of comparisons as one table each: what ``hf-sne results`` and the Space show."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,42 +31,62 @@ def read_boards(paths: Sequence[Path]) -> list[Board]:
     Raises:
         UserError: a file is missing or holds results of neither.
     """
-    trainings, comparisons = [], []
+    rows: list[list[str]] = []
+    columns: dict[str, Mapping[str, str]] = {}
     for path in paths:
         results = read_results(path)
         with told_fields(str(path)):
             if "averages" in results:
-                _comparison_board([(_task(path), results)])
-                comparisons.append((_task(path), results))
+                columns |= _comparison_columns(_task(path), results)
             else:
-                training_board([(_task(path), results)])
-                trainings.append((_task(path), results))
+                rows += _training_rows(_task(path), results)
     boards = []
-    if trainings:
-        boards.append(training_board(trainings))
-    if comparisons:
-        boards.append(_comparison_board(comparisons))
+    if rows:
+        boards.append(_training_board(rows))
+    if columns:
+        boards.append(_comparison_board(columns))
     return boards
 
 
-def training_board(trainings: Sequence[tuple[str, Mapping[str, Any]]]) -> Board:
+def training_board(name: str, results: Mapping[str, Any]) -> Board:
     """A row a zoo: tau with its 95 % interval for SNE and the weight-statistics baseline, and the intervals' coverage.
 
     The last column: tau of both among the most accurate third of the undamaged networks.
     """
+    return _training_board(_training_rows(name, results))
+
+
+def spread(value: Mapping[str, float], form: str) -> str:
+    """A figure with the interval it has in results, every number in the format ``form``."""
+    return f"{value['value']:{form}} ({value['low']:{form}} to {value['high']:{form}})"
+
+
+def best_third(row: Mapping[str, Any]) -> str:
+    """Tau of both predictors among a zoo's best networks; nothing where there are too few, or results are older."""
+    best = row.get("best_third")
+    return " / ".join(f"{best[name]['value']:.2f}" for name in ("sne", "weight_statistics")) if best else ""
+
+
+def _training_board(rows: Sequence[Sequence[str]]) -> Board:
     headings = ["trained on", "tested on", "networks", "SNE tau", "weight statistics tau", "SNE MAE"]
     headings += ["coverage", "zoo interval", "best third"]
-    rows = [_training_row(*found) for name, results in trainings for found in _tested(results, name)]
     return Board("Trainings, on test runs and on groups that were left out", headings, rows, names=2)
 
 
-def _comparison_board(comparisons: Sequence[tuple[str, Mapping[str, Any]]]) -> Board:
+def _comparison_board(columns: Mapping[str, Mapping[str, str]]) -> Board:
     """A row a predictor, a column a task: mean tau over the cells, and by how much SNE is above it there."""
-    columns = {f"{task}, {group}": row for task, found in comparisons for group, row in found["averages"].items()}
-    names = list(dict.fromkeys(name for averages in columns.values() for name in averages))
-    rows = [["cells", *(str(averages["sne"]["cells"]) for averages in columns.values())]]
-    rows += [[name, *(_average(averages, name) for averages in columns.values())] for name in names]
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    rows = [[name, *(column.get(name, "-") for column in columns.values())] for name in names]
     return Board("Comparisons: mean tau over the cells, and SNE above it", ["", *columns], rows, names=1)
+
+
+def _comparison_columns(task: str, results: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The cells of each group of folds, by the name of their row."""
+    return {
+        f"{task}, {group}": {"cells": str(averages["sne"]["cells"])}
+        | {name: _average(name, row, averages["sne"]["cells"]) for name, row in averages.items()}
+        for group, averages in results["averages"].items()
+    }
 
 
 def _task(path: Path) -> str:
@@ -77,32 +97,25 @@ def _task(path: Path) -> str:
     return folder.parent.name if folder.name in ("results", "predictor") else folder.name
 
 
-def _tested(results: Mapping[str, Any], name: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    for zoo, row in results["test"].items():
-        yield name, zoo, row
-    for group, rows in results["left_out"].items():
-        for zoo, row in rows.items():
-            yield f"{name} without {group}", zoo, row
+def _training_rows(name: str, results: Mapping[str, Any]) -> list[list[str]]:
+    rows = [_training_row(name, zoo, row) for zoo, row in results["test"].items()]
+    for group, left_out in results["left_out"].items():
+        rows += [_training_row(f"{name} without {group}", zoo, row) for zoo, row in left_out.items()]
+    return rows
 
 
 def _training_row(trained: str, tested: str, row: Mapping[str, Any]) -> list[str]:
-    sne, baseline, best = row["sne"], row["weight_statistics"], row.get("best_third")
-    taus = (_interval(kind["kendall_tau"], ".3f") for kind in (sne, baseline))
+    sne, baseline = row["sne"], row["weight_statistics"]
+    taus = (spread(kind["kendall_tau"], ".3f") for kind in (sne, baseline))
     figures = [str(sne["networks"]), *taus, f"{sne['mae']['value']:.3f}", f"{sne['interval_coverage']:.2f}"]
-    # Results of earlier versions do not tell the last two.
+    # Results of earlier versions do not tell it.
     figures.append(f"{sne['zoo_interval_coverage']:.2f}" if "zoo_interval_coverage" in sne else "")
-    figures.append(" / ".join(f"{best[name]['value']:.2f}" for name in ("sne", "weight_statistics")) if best else "")
-    return [trained, tested, *figures]
+    return [trained, tested, *figures, best_third(row)]
 
 
-def _average(averages: Mapping[str, Any], name: str) -> str:
-    row, cells = averages.get(name), averages["sne"]["cells"]
-    if not row or not row["cells"]:
+def _average(name: str, row: Mapping[str, Any], cells: int) -> str:
+    if not row["cells"]:
         return "-"
     some = f", {row['cells']} cells" if row["cells"] < cells else ""
-    above = "" if name == "sne" else f"; SNE {_interval(row['sne_above'], '+.2f')}"
-    return f"{_interval(row['kendall_tau'], '.2f')}{some}{above}"
-
-
-def _interval(value: Mapping[str, float], form: str) -> str:
-    return f"{value['value']:{form}} ({value['low']:{form}} to {value['high']:{form}})"
+    above = "" if name == "sne" else f"; SNE {spread(row['sne_above'], '+.2f')}"
+    return f"{spread(row['kendall_tau'], '.2f')}{some}{above}"

@@ -3,14 +3,14 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from hf_sne.cards import render_card
 from hf_sne.errors import UserError
 from hf_sne.evaluation.board import training_board
 from hf_sne.evaluation.results_file import read_results, told_fields
 from hf_sne.hub.destination import Parcel, told
+from hf_sne.hub.gradio_page import write_page
+from hf_sne.hub.space_app import MAX_PARAMETERS, TITLE
 from hf_sne.optional import require
 from hf_sne.training.card import RESULTS
-from hf_sne.version import __version__
 from hf_sne.weights.hub import is_repo_id
 
 _BOARD = "board.md"
@@ -30,24 +30,18 @@ def pack_space(model: str, scratch: Path) -> Parcel:
     Raises:
         UserError: ``model`` is no Hub id, or no predictor with results is there.
     """
-    from huggingface_hub import RepoCard, SpaceCardData
-
     if not is_repo_id(model):
         raise UserError(f"{model}: a Space loads its predictor from the Hub", fix="push it, and name its id")
     require("gradio", "a Space's page", "space")
-    (scratch / "app.py").write_text(_APP.format(model=model))
     (scratch / _BOARD).write_text(_board_of(model))
-    (scratch / "requirements.txt").write_text(f"hf-sne[space]=={__version__}\n")
-    card_data = SpaceCardData(
-        title="How good is this checkpoint?",
-        sdk="gradio",
-        sdk_version=version("gradio"),
-        app_file="app.py",
-        license="apache-2.0",
-        models=[model],
-        tags=["hf_sne", "weight-space"],
-    )
-    RepoCard(render_card("predictor_space.md", card_data, model=model)).save(scratch / "README.md")
+    metadata = {
+        "title": TITLE,
+        "sdk_version": version("gradio"),
+        "models": [model],
+        "tags": ["hf_sne", "weight-space"],
+    }
+    page = _APP.format(model=model)
+    write_page(scratch, page, "predictor_space.md", metadata, model=model, title=TITLE, most=MAX_PARAMETERS)
     return Parcel(scratch, [path.name for path in scratch.iterdir()], "Space", "space", marker=_BOARD)
 
 
@@ -59,4 +53,4 @@ def _board_of(model: str) -> str:
         path = hf_hub_download(model, RESULTS)
     results = read_results(Path(path))
     with told_fields(f"{model}/{RESULTS}"):
-        return training_board([(model, results)]).markdown()
+        return training_board(model, results).markdown()

@@ -1,12 +1,14 @@
 """The page of a Space: a checkpoint in, its score with what is known about it out."""
 
+import os
 from pathlib import Path
 from typing import Any
 
-from hf_sne.errors import UserError
+from hf_sne.errors import HfSneError, UserError
 from hf_sne.optional import require
-from hf_sne.pipelines import WeightPerformancePipeline, load_pipeline
+from hf_sne.pipelines import WeightPerformancePipeline, load_pipeline, refusal
 from hf_sne.pipelines.html_report import html_fragment
+from hf_sne.weights import open_checkpoint
 from hf_sne.weights.hub import is_repo_id
 
 # Numbers that are read of one checkpoint, so that anybody's choice fits into a small machine's memory.
@@ -14,7 +16,8 @@ MAX_PARAMETERS = 50_000_000
 # Layers times the numbers that are read of them: an explanation takes four scores a layer.
 MAX_EXPLAINED = 50_000_000
 _HOUR = 3600
-_INTRODUCTION = """# How good is this checkpoint?
+TITLE = "How good is this checkpoint?"
+_INTRODUCTION = f"""# {TITLE}
 Its test accuracy, predicted from the weights alone: no data, no forward pass. Name a model on the Hub that has
 safetensors, or upload a `.safetensors` file. Weights are read, never run."""
 
@@ -34,7 +37,7 @@ def build_app(model: str | None = None, board: str = "") -> Any:
     import gradio as gr
 
     pipe = load_pipeline(model)
-    with gr.Blocks(title="How good is this checkpoint?", analytics_enabled=False, delete_cache=(_HOUR, _HOUR)) as app:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(_HOUR, _HOUR)) as app:
         gr.Markdown(_INTRODUCTION)
         with gr.Tab("Score"):
             with gr.Row():
@@ -56,15 +59,12 @@ def score_page(pipe: WeightPerformancePipeline, repo: str, upload: str | None) -
     try:
         if not source:
             raise UserError("nothing to score", fix="name a model on the Hub, or upload a file")
-        # Nobody's business what else lies on the machine.
-        if upload is None and (not is_repo_id(source) or Path(source).exists()):
+        # Nobody's business what else lies on the machine. Unlike Path.exists, this takes every text.
+        if upload is None and (not is_repo_id(source) or os.path.exists(source)):  # noqa: PTH110
             raise UserError(f"{source[:200]}: not the name of a model on the Hub", fix="name it as ORG/NAME")
-        result = _score(pipe, source)
-    except UserError as error:
-        result = {
-            "refused": {"error": type(error).__name__, "message": error.message, "fix": error.fix},
-            "checkpoint": {"source": source},
-        }
+        result: Any = _score(pipe, source)
+    except HfSneError as error:
+        result = refusal(source, error)
     if upload is not None:
         result = _named_as_uploaded(result, upload)
     return html_fragment([result], title="Prediction")
@@ -72,12 +72,10 @@ def score_page(pipe: WeightPerformancePipeline, repo: str, upload: str | None) -
 
 def _score(pipe: WeightPerformancePipeline, source: str) -> Any:
     """Explained where that takes seconds; without a token, so that a visitor sees what everybody may see."""
-    options = {"token": False, "max_parameters": MAX_PARAMETERS}
-    result: Any = next(pipe.iterate([source], **options))
-    coverage = result.get("coverage")
-    if coverage is None or coverage["layers"] * coverage["parameters_read"] > MAX_EXPLAINED:
-        return result
-    return next(pipe.iterate([source], explain=True, **options))
+    options: Any = {"token": False, "max_parameters": MAX_PARAMETERS}
+    with open_checkpoint(source, **options) as checkpoint:
+        explain = len(checkpoint.layers) * checkpoint.read_elements <= MAX_EXPLAINED
+    return pipe(source, explain=explain, **options)
 
 
 def _named_as_uploaded(result: Any, upload: str) -> Any:

@@ -7,6 +7,7 @@ from hf_sne.pipelines.weight_performance import (
     Refusal,
     WeightPerformancePipeline,
     load_pipeline,
+    refusal,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "Refusal",
     "WeightPerformancePipeline",
     "load_pipeline",
+    "refusal",
 ]

@@ -1,6 +1,7 @@
 """Scored results as one self-contained HTML page: nothing in it is fetched, nothing runs."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def _body(results: Sequence[Mapping[str, Any]], title: str) -> str:
     return body
 
 
+@cache
 def _environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

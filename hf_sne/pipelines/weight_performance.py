@@ -116,7 +116,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
             try:
                 yield self(source, **kwargs)
             except HfSneError as error:
-                yield _refusal(source, error)
+                yield refusal(source, error)
 
     def save_pretrained(self, save_directory: str | PathLike[str], **kwargs: Any) -> None:
         """Save model, processor and their code, and a file by which the task is found where nobody imports hf_sne."""
@@ -228,7 +228,8 @@ def _only_score(output: SnePredictionOutput) -> float:
     return float(output.scores[0])
 
 
-def _refusal(source: Source, error: HfSneError) -> Refusal:
+def refusal(source: Source, error: HfSneError) -> Refusal:
+    """What stands in the place of the prediction of a checkpoint that cannot be scored."""
     name = str(source) if isinstance(source, (str, PathLike)) else type(source).__name__
     fix = error.fix if isinstance(error, UserError) else ""
     message = error.message if isinstance(error, UserError) else str(error)

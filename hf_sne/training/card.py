@@ -6,6 +6,7 @@ from typing import Any
 
 from hf_sne.cards import render_card
 from hf_sne.escape import markdown
+from hf_sne.evaluation.board import best_third, spread
 from hf_sne.models.sne import SneConfig
 from hf_sne.zoo.atomic import write_bytes
 
@@ -34,12 +35,12 @@ def write_model_card(folder: Path, results: Mapping[str, Any], repo: str = "") -
 
     config = results["config"]
     model = config["model"]
-    name = markdown(str(model.get("predictor_name", "sne")))
+    name = str(model.get("predictor_name", "sne"))
     card = render_card(
         _TEMPLATE,
-        _metadata(str(model.get("predictor_name", "sne")), results),
+        _metadata(name, results),
         figures=[figure for figure in FIGURES if (folder / figure).is_file()],
-        title=f"{name} {markdown(str(model.get('predictor_version', '')))}".strip(),
+        title=markdown(f"{name} {model.get('predictor_version', '')}".strip()),
         repo=repo or "FOLDER_OR_REPO",
         parameters=results["parameters"],
         system=results["system"],
@@ -100,16 +101,12 @@ def _left_out(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[list[str]]:
 
 
 def _row(zoo: str, row: Mapping[str, Any]) -> list[str]:
-    sne, statistics, best = row["sne"], row["weight_statistics"], row["best_third"]
+    sne, statistics = row["sne"], row["weight_statistics"]
     return [
         markdown(zoo),
         f"{sne['networks']:,}",
-        *(_interval(each["kendall_tau"]) for each in (sne, statistics)),
-        " / ".join(f"{best[name]['value']:.2f}" for name in ("sne", "weight_statistics")) if best else "",
+        *(spread(each["kendall_tau"], ".2f") for each in (sne, statistics)),
+        best_third(row),
         f"{sne['interval_coverage']:.0%}",
         f"{sne['zoo_interval_coverage']:.0%}",
     ]
-
-
-def _interval(value: Mapping[str, float]) -> str:
-    return f"{value['value']:.2f} ({value['low']:.2f} to {value['high']:.2f})"

@@ -31,7 +31,7 @@ from hf_sne.training.measure import (
 from hf_sne.training.system_info import system_info
 from hf_sne.training.trainer import Progress, train
 from hf_sne.zoo.entries import ZooEntry
-from hf_sne.zoo.read import read_zoos
+from hf_sne.zoo.read import on_hub, read_zoos
 
 PREDICTOR = "predictor"
 # The group that is left out of the training on all zoos.
@@ -192,7 +192,7 @@ def run_experiment(
     elsewhere = measure(own.on(experiment.test_zoos(), experiment.maker), baselines[ALL])
     results = {
         "config": asdict(config),
-        "zoos_on_hub": [zoo for zoo in config.zoos if not (root / zoo).exists()],
+        "zoos_on_hub": [zoo for zoo in config.zoos if on_hub(zoo, root)],
         "system": {**system_info(), "processes": accelerator.num_processes, "accelerator": str(accelerator.device)},
         "parameters": sum(weight.numel() for weight in own.model.parameters()),
         "radius": own.model.calibration.radius.tolist(),

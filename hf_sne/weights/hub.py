@@ -1,7 +1,7 @@
 """The weights of a Hub repository: the files that hold them, and nothing else, in the Hub client's cache."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,12 +94,17 @@ def _cached(repo_id: str, revision: str | None, *, allow_pickle: bool) -> Snapsh
 
 def _check_size(names: list[str], sizes: dict[str, int], repo_id: str, limits: Limits) -> None:
     """Refuses, before the download, what is not there or is too large."""
-    missing = next((name for name in names if name not in sizes), None)
-    if missing is not None:
-        raise ShardMissingError(repo_id, found=f"no file {missing}", allowed="every shard of the index")
+    check_present(names, sizes, repo_id)
     total = sum(sizes[name] for name in names)
     if total > limits.total_bytes:
         raise TotalBytesError(repo_id, found=f"{total} bytes to download", allowed=limits.total_bytes)
+
+
+def check_present(names: Iterable[str], there: Container[str], repo_id: str) -> None:
+    """Refuses a repository that lacks one of the files that its index names."""
+    missing = next((name for name in names if name not in there), None)
+    if missing is not None:
+        raise ShardMissingError(repo_id, found=f"no file {missing}", allowed="every shard of the index")
 
 
 @contextmanager

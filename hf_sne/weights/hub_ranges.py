@@ -9,9 +9,8 @@ from huggingface_hub.hf_api import RepoSibling
 from hf_sne.limits import Limits
 from hf_sne.weights.byte_source import read_bytes
 from hf_sne.weights.checks import Totals
-from hf_sne.weights.errors import ShardMissingError
 from hf_sne.weights.files import CheckpointFile, Contents
-from hf_sne.weights.hub import list_files, typed_errors
+from hf_sne.weights.hub import check_present, list_files, typed_errors
 from hf_sne.weights.remote_file import RemoteFile
 from hf_sne.weights.safetensors_file import read_tensors
 from hf_sne.weights.shards import INDEX_SUFFIX, ShardIndex, check_index_size, choose_file, parse_index
@@ -41,9 +40,7 @@ class RemoteRepo:
             self._add(contents, chosen)
             return contents
         index = self._read_index(contents, chosen)
-        missing = next((shard for shard in index.shards if shard not in self.siblings), None)
-        if missing is not None:
-            raise ShardMissingError(self.repo_id, found=f"no file {missing}", allowed="every shard of the index")
+        check_present(index.shards, self.siblings, self.repo_id)
         for shard in index.shards:
             index.check_names(shard, self._add(contents, shard))
         return contents

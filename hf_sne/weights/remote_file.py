@@ -53,18 +53,18 @@ class RemoteFile:
     def _fill(self, view: memoryview, start: int) -> None:
         done, tries = 0, 0
         while done < len(view):
-            before = done
             try:
-                done += self._receive(view[done:], start + done)
+                self._receive(view[done:], start + done)
+                done = len(view)
             except _CutOffError as error:
                 done += error.received
-                tries = 1 if done > before else tries + 1
+                tries = 1 if error.received else tries + 1
                 if tries == _TRIES:
                     raise error.reason from None
                 time.sleep(_FIRST_PAUSE * 2 ** (tries - 1))
 
-    def _receive(self, view: memoryview, start: int) -> int:
-        """Fill ``view``; the bytes it took."""
+    def _receive(self, view: memoryview, start: int) -> None:
+        """Fill ``view``, or raise how far it came."""
         done = 0
         headers = {**self._headers, "Range": f"bytes={start}-{start + len(view) - 1}", "Accept-Encoding": "identity"}
         try:
@@ -78,7 +78,7 @@ class RemoteFile:
                     done += len(kept)
                     self.fetched += len(part)
                     if done == len(view):
-                        return done
+                        return
         except HTTPError as error:
             response = getattr(error, "response", None)
             if response is not None and response.status_code not in _BUSY:

@@ -38,9 +38,12 @@ def read_zoo(source: str | Path, name: str = "", target: Target = ACCURACY) -> l
 
 def read_zoos(names: Iterable[str], root: Path, target: Target = ACCURACY) -> list[ZooEntry]:
     """:func:`read_zoo` of each name, a folder below ``root`` where there is one, else a Hub id."""
-    return [
-        entry for name in names for entry in read_zoo(root / name if (root / name).exists() else name, name, target)
-    ]
+    return [entry for name in names for entry in read_zoo(name if on_hub(name, root) else root / name, name, target)]
+
+
+def on_hub(name: str, root: Path) -> bool:
+    """Whether a zoo of that name is looked for on the Hub: there is no such folder below ``root``."""
+    return not (root / name).exists()
 
 
 def read_networks(source: str | Path) -> Iterator[tuple[dict[str, Any], dict[str, Tensor], Layout]]:

@@ -55,7 +55,7 @@ def test_a_visitor_learns_nothing_of_the_machine(hub, pipe, tmp_path):
     (tmp_path / "net.safetensors").write_bytes(save(STATE))
     there, gone = (score_page(pipe, str(tmp_path / name), None) for name in ("net.safetensors", "none.safetensors"))
     assert there == gone.replace("none.safetensors", "net.safetensors")
-    for name in ("", "a" * 5000, "\0", "../..", "org/none"):
+    for name in ("", "a" * 5000, "a/" + "b" * 300, "\0", "../..", "org/none"):
         assert "Refused" in score_page(pipe, name, None)
 
 

@@ -1,7 +1,8 @@
 import pytest
-from huggingface_hub import HfApi, constants
+from huggingface_hub import HfApi
 
 from hub_server import HubServer
+from hub_server.clients import aim_clients
 
 WRITER, READER = "hf_writer", "hf_reader"
 
@@ -9,12 +10,9 @@ WRITER, READER = "hf_writer", "hf_reader"
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """An empty Hub that knows two tokens, and clients with empty caches and no token of their own."""
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.delenv("HF_TOKEN", raising=False)
     with HubServer(tokens={WRITER: "write", READER: "read"}).running() as server:
+        aim_clients(monkeypatch, server.url, tmp_path)
         yield server
 
 

@@ -49,18 +49,21 @@ class LayerLike(Protocol):
 
 @dataclass(frozen=True)
 class PlannedTensor:
-    """Where one tensor's rows and columns go: the first neuron code of its own, and of the layer that feeds it."""
+    """Where one tensor's rows and columns go: the first neuron code of its own, and of the layer that feeds it.
+
+    ``whole`` is the matrix of the larger tensor that this is a part of, or the tensor's own.
+    """
 
     layer: int
     is_bias: bool
     matrix: Matrix
+    whole: Matrix
     first_neuron: int
     neurons: int
     source_neuron: int | None = None
     source_neurons: int = 0
     columns_per_source: int = 1
     feeds: bool = False
-    whole: Matrix | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Planner:
         for number, is_bias, tensor in tensors:
             matrix = Matrix.of(tuple(tensor.shape), self.neuron_level and not is_bias)
             whole = Matrix.of(whole_shape(tensor), self.neuron_level and not is_bias)
-            plan = PlannedTensor(number, is_bias, matrix, first, min(most, self.members(matrix)), whole=whole)
+            plan = PlannedTensor(number, is_bias, matrix, whole, first, min(most, self.members(matrix)))
             source = layers[number].source
             if not is_bias:
                 weights[number] = len(planned)

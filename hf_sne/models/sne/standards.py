@@ -58,7 +58,7 @@ def tensor_features(standard: Standard, plan: PlannedTensor) -> list[float]:
     def log(value: float) -> float:
         return math.log10(min(max(value, 1e-12), 1e12))
 
-    matrix, rms = plan.whole or plan.matrix, standard.rms
+    matrix, rms = plan.whole, standard.rms
     return [
         log(rms),
         log(rms * math.sqrt(matrix.fan_in)),
