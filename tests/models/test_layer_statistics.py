@@ -149,6 +149,15 @@ def test_what_lies_beyond_the_training_zoos_counts_as_their_end():
     assert encoder(torch.full((1, 14), -1e6), one).isfinite().all()
 
 
+def test_pieces_between_quantiles_that_all_but_coincide_do_not_amplify_rounding():
+    encoder = StatisticsEncoder(SneConfig(statistics=["values"], statistics_bins=4)).eval()
+    statistics = 0.5 + 1e-7 * torch.rand(100, 14)
+    encoder.fit(statistics)
+    one = Sets(torch.zeros(1, dtype=torch.long), 1)
+    low, high = (encoder(extreme[None], one) for extreme in (statistics.amin(0), statistics.amax(0)))
+    torch.testing.assert_close(low, high, atol=0.01, rtol=0)
+
+
 def test_training_hides_the_same_statistics_in_all_layers_of_a_network():
     encoder = StatisticsEncoder(SneConfig(statistics=["values"], statistics_bins=1, statistics_dropout=0.5))
     encoder.fit(torch.rand(100, 14))

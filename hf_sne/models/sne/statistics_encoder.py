@@ -7,6 +7,9 @@ from .configuration_sne import SneConfig
 from .layer_statistics import count_statistics
 from .set_layers import Sets
 
+# Of a piece: statistics are of the order of 1, and between quantiles that all but coincide rounding would be amplified.
+_NARROWEST = 1e-4
+
 
 class StatisticsEncoder(nn.Module):
     """Piecewise linear encoding of every statistic, and a linear map (Gorishniy et al. 2022, section 3.2).
@@ -40,7 +43,7 @@ class StatisticsEncoder(nn.Module):
     def forward(self, statistics: Tensor, networks: Sets) -> Tensor:
         """[l, f] -> [l, hidden_size]; ``networks`` says each layer's network."""
         low, width = self.edges[:, :-1], self.edges.diff()
-        way = (statistics.to(low.dtype).unsqueeze(2) - low) / width.clamp(min=1e-12)
+        way = (statistics.to(low.dtype).unsqueeze(2) - low) / width.clamp(min=_NARROWEST)
         # Where quantiles coincide there is no way to go.
         way = torch.where(width > 0, way.clamp(0, 1), 0.0)
         if self.training and self.dropout:
