@@ -13,6 +13,9 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from hf_sne.errors import UserError
 from hf_sne.weights.hub import is_repo_id
 
+# How the client's error about a card begins, which has no class of its own.
+_BAD_CARD = "Invalid metadata in README.md"
+
 RepoType = Literal["model", "dataset", "space"]
 
 
@@ -120,20 +123,26 @@ def told(repo: str) -> Iterator[None]:
     """Turns the Hub client's errors about a repository into a sentence."""
     try:
         yield
-    except (HFValidationError, HTTPError, OSError, RuntimeError) as error:
+    except (HFValidationError, HTTPError, OSError) as error:
+        raise _refusal(repo, error) from error
+    except RuntimeError as error:
         # The client names the large file that did not arrive in an error of its own, around the Hub's.
-        inner = error.__cause__ if type(error) is RuntimeError else error
-        if not isinstance(inner, HFValidationError | HTTPError | OSError):
+        if not isinstance(error.__cause__, HTTPError | OSError):
             raise
-        raise _refusal(repo, _reason(inner)) from error
+        raise _refusal(repo, error.__cause__) from error
+    except ValueError as error:
+        if not str(error).startswith(_BAD_CARD):
+            raise
+        reasons = "; ".join(line.removeprefix("- ") for line in str(error).splitlines()[1:])
+        raise UserError(
+            f"{repo}: the Hub does not take the card's metadata: {reasons}",
+            fix="correct them where the card is made: a zoo's licence in its plan or conversion",
+        ) from error
 
 
-def _reason(error: Exception) -> str:
+def _refusal(repo: str, error: Exception) -> UserError:
+    reason = str(error) or type(error).__name__
     if isinstance(error, HfHubHTTPError):
-        return f"the Hub answers {error.response.status_code}, {error.server_message or error}"
-    return str(error) or type(error).__name__
-
-
-def _refusal(repo: str, reason: str) -> UserError:
+        reason = f"the Hub answers {error.response.status_code}, {error.server_message or error}"
     fix = "check the name, the token (hf auth login) and the network"
     return UserError(f"{repo}: {reason.splitlines()[0].rstrip('.')}", fix=fix)

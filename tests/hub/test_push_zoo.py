@@ -53,6 +53,15 @@ def folder(zoo, tmp_path):
     return shutil.copytree(zoo, tmp_path / "digits")
 
 
+def test_a_licence_that_the_hub_does_not_know_is_told_in_one_sentence(hub, tmp_path):
+    rows = random_rows({"mlp": 20}, {"mlp": 3})
+    write_whole(tmp_path / "zoo", rows, {"train": 0.7, "test": 0.3}, license="my own")
+    with pytest.raises(UserError, match=r'org/zoo: the Hub does not take .*"license" must be one of') as refused:
+        push(str(tmp_path / "zoo"), Destination(REPO))
+    assert "\n" not in refused.value.message
+    assert "README.md" not in hub.datasets[REPO].files
+
+
 def test_a_pushed_zoo_streams_back_as_it_was(hub, folder, tmp_path):
     write_whole(tmp_path / "other", random_rows({"mlp": 20}, {"mlp": 3}), {"train": 0.7, "test": 0.3})
     assert push(str(folder), Destination(REPO, private=True)) == f"{hub.url}/datasets/{REPO}"

@@ -3,6 +3,7 @@
 import yaml
 
 from hub_server.card import card_metadata
+from hub_server.card_rules import broken_rules
 from hub_server.hub import Hub
 from hub_server.messages import Answer, Refusal, Request
 
@@ -28,10 +29,14 @@ def whoami(hub: Hub, request: Request) -> Answer:
 
 
 def validate_yaml(_: Hub, request: Request) -> Answer:
-    """Whether the metadata of a card is a YAML mapping; the Hub's rules for its values are not checked."""
+    """Whether the metadata of a card is a YAML mapping whose values keep the Hub's rules."""
+    told = request.json()
     try:
-        metadata = card_metadata(request.json()["content"])
+        metadata = card_metadata(told["content"])
+        errors = broken_rules(metadata, told["repoType"]) if metadata else []
     except (yaml.YAMLError, ValueError) as error:
-        return Answer.of({"errors": [{"message": str(error)}], "warnings": []}, 400)
+        errors = [str(error)]
+    if errors:
+        return Answer.of({"errors": [{"message": error} for error in errors], "warnings": []}, 400)
     warnings = [] if metadata else [{"message": "empty or missing yaml metadata in repo card"}]
     return Answer.of({"errors": [], "warnings": warnings})

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, get_session
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, RepoCard, get_session
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
 FILES = {"config.json": b"{}", "notes/a.txt": b"a", "notes/b.txt": b"b", "model.safetensors": b"\0" * 1000}
@@ -185,3 +185,25 @@ def test_a_card_is_checked_before_its_commit(hub, api, net):
     api.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id=REPO)
     info = api.model_info(REPO)
     assert (info.library_name, info.pipeline_tag, info.tags) == ("transformers", "other", ["zoo"])
+
+
+@pytest.mark.parametrize(
+    ("repo_type", "metadata", "told"),
+    [
+        ("model", "license: my own", "license.* must be one of"),
+        ("model", "model-index: [{results: []}]", "model-index.*name"),
+        ("model", "datasets: ['a data set']", "datasets.* not valid"),
+        (
+            "model",
+            "model-index: [{name: a, results: [{task: {type: t}, dataset: {type: d, name: d}, metrics: []}]}]",
+            "metrics.* is required",
+        ),
+        ("dataset", "size_categories: [many]", "size_categories.* must be one of"),
+        ("dataset", "configs: [{config_name: default}]", "data_files"),
+        ("space", "title: a page", "sdk.* is required"),
+        ("space", "sdk: gradio\ncolorFrom: mauve", "colorFrom.* must be one of"),
+    ],
+)
+def test_metadata_that_break_a_rule_are_refused(hub, repo_type, metadata, told):
+    with pytest.raises(ValueError, match=told):
+        RepoCard(f"---\n{metadata}\n---\n").validate(repo_type=repo_type)
