@@ -25,6 +25,7 @@ from hf_sne.training.config import TrainingConfig
 from hf_sne.training.experiment import PREDICTOR, run_experiment
 from hf_sne.training.measure import Measured
 from hf_sne.zoo.atomic import write_bytes
+from hf_sne.zoo.read import on_hub
 
 
 def main(
@@ -45,7 +46,7 @@ def main(
     console = Console(stderr=True)
     disable_progress_bar()
     try:
-        settings = _settings(config, zoo)
+        settings, zoos = _settings(config, zoo, zoos)
         destination = Destination(push_to, private=private) if push_to else None
         accelerator = Accelerator(cpu=cpu, log_with=settings.trackers or None, project_dir=output)
         _check_processes(accelerator, processes, console)
@@ -85,11 +86,21 @@ def main(
             _push(predictor, destination, console)
 
 
-def _settings(config: Path | None, zoos: list[str] | None) -> TrainingConfig:
-    if config is None and not zoos:
+def _settings(config: Path | None, named: list[str] | None, root: Path) -> tuple[TrainingConfig, Path]:
+    """The configuration, and the folder that holds its zoos."""
+    if config is None and not named:
         raise UserError("nothing to train on", fix="name a zoo with --zoo, or a configuration with --config")
     settings = TrainingConfig.from_yaml(config) if config else TrainingConfig(zoos=[])
-    return replace(settings, zoos=zoos) if zoos else settings
+    if not named:
+        return settings, root
+    # Results and cards tell a folder by its own name, not by where it lies on this machine.
+    folders = {zoo: (root / zoo).absolute() for zoo in named if not on_hub(zoo, root)}
+    parents = {folder.parent for folder in folders.values()}
+    if len(parents) > 1:
+        found = ", ".join(named)
+        raise UserError(f"zoos in {len(parents)} folders: {found}", fix="put them, or links to them, into one folder")
+    names = [folders[zoo].name if zoo in folders else zoo for zoo in named]
+    return replace(settings, zoos=names), parents.pop() if parents else root
 
 
 def _push(predictor: Path, destination: Destination, console: Console) -> None:

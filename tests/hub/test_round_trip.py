@@ -83,3 +83,4 @@ def test_a_push_that_fails_keeps_the_training_and_says_how_to_go_on(hub, digit_z
         assert push("runs/train/predictor", Destination("org/encoder")) == f"{hub.url}/org/encoder"
     card = ModelCard(hub.repos["org/encoder"].files["README.md"].decode())
     assert card.data.datasets is None, "for the zoo is a folder here"
+    assert all(str(digit_zoos).encode() not in file for file in hub.repos["org/encoder"].files.values())

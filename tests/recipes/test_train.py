@@ -68,6 +68,13 @@ def test_fewer_processes_than_asked_for_is_an_error(digit_zoos, tmp_path):
     assert not (tmp_path / "out" / "predictor" / "results.json").exists()
 
 
+def test_zoos_of_several_folders_are_refused(digit_zoos, tmp_path):
+    (tmp_path / "twin").symlink_to(digit_zoos / "digits-mlp")
+    done = _launch(digit_zoos, tmp_path, "--zoo", str(tmp_path / "twin"), "--zoo", str(digit_zoos / "digits-cnn"))
+    assert done.returncode == 2
+    assert "zoos in 2 folders" in " ".join(done.stderr.split())
+
+
 def test_a_zoo_is_named_by_its_hub_id_and_streamed(tmp_path, monkeypatch):
     write_whole(tmp_path / "zoo", random_rows({"a": 80, "b": 40}, {"a": 3, "b": 6}), {"train": 0.8, "test": 0.2})
     with HubServer(tokens={"hf_writer": "write"}).running() as hub:
