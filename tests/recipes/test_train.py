@@ -71,7 +71,7 @@ def test_fewer_processes_than_asked_for_is_an_error(digit_zoos, tmp_path):
 def test_zoos_of_several_folders_are_refused(digit_zoos, tmp_path):
     (tmp_path / "twin").symlink_to(digit_zoos / "digits-mlp")
     done = _launch(digit_zoos, tmp_path, "--zoo", str(tmp_path / "twin"), "--zoo", str(digit_zoos / "digits-cnn"))
-    assert done.returncode == 2
+    assert done.returncode != 0
     assert "zoos in 2 folders" in " ".join(done.stderr.split())
 
 
