@@ -48,6 +48,8 @@ def main(
     try:
         settings, zoos = _settings(config, zoo, zoos)
         destination = Destination(push_to, private=private) if push_to else None
+        if destination is not None:
+            destination.check_token()
         accelerator = Accelerator(cpu=cpu, log_with=settings.trackers or None, project_dir=output)
         _check_processes(accelerator, processes, console)
         if settings.trackers:
@@ -63,9 +65,10 @@ def main(
                     console.print(f"{stage}: epoch {done} {figures}" if progress else stage)
 
             results, rows = run_experiment(settings, zoos, output, accelerator, report)
+            bar.remove_task(task)
         accelerator.end_training()
     except UserError as error:
-        console.print(visible(str(error)), style="red", markup=False)
+        console.print(f"error: {visible(str(error))}", style="red", markup=False)
         raise typer.Exit(2) from error
     if accelerator.is_main_process:
         predictor = output / PREDICTOR

@@ -8,6 +8,25 @@ from typing import Any
 from hf_sne.escape import markdown
 from hf_sne.evaluation.results_file import read_results, told_fields
 
+# The predictors of hf_sne.training.predictors as people call them.
+_NAMES = {
+    "sne": "SNE",
+    "sne_paper": "SNE as in the paper",
+    "fixed_statistics_boosting": "boosting, statistics of each tensor",
+    "fixed_statistics_mlp": "perceptron, statistics of each tensor",
+    "statistics_boosting": "boosting, pooled statistics",
+    "statistics_mlp": "perceptron, pooled statistics",
+    "nfn_hnp": "NFN_HNP",
+    "nfn_np": "NFN_NP",
+    "deep_sets": "DeepSets",
+    "flat_mlp": "perceptron, all weights",
+    "log_norm": "mean log norm",
+    "alpha": "WeightWatcher's alpha",
+    "weighted_alpha": "WeightWatcher's weighted alpha",
+    "size_only": "size alone",
+    "hyperparameters_only": "hyper-parameters alone",
+}
+
 
 @dataclass(frozen=True)
 class Board:
@@ -76,7 +95,7 @@ def _training_board(rows: Sequence[Sequence[str]]) -> Board:
 def _comparison_board(columns: Mapping[str, Mapping[str, str]]) -> Board:
     """A row a predictor, a column a task: mean tau over the cells, and by how much SNE is above it there."""
     names = list(dict.fromkeys(name for column in columns.values() for name in column))
-    rows = [[name, *(column.get(name, "-") for column in columns.values())] for name in names]
+    rows = [[_NAMES.get(name, name), *(column.get(name, "-") for column in columns.values())] for name in names]
     return Board("Comparisons: mean tau over the cells, and SNE above it", ["", *columns], rows, names=1)
 
 

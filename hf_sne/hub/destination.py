@@ -47,6 +47,28 @@ class Destination:
                 fix="leave out one of --create-pr and --revision",
             )
 
+    @property
+    def told(self) -> str:
+        """The repository with the choices that were made."""
+        if self.create_pr:
+            return f"{self.repo}, as a pull request"
+        branch = "" if self.revision is None else f", branch {self.revision}"
+        return f"{self.repo}{branch}{', private if it is new' if self.private else ''}"
+
+    def check_token(self) -> None:
+        """Refuse, before long work, a token that the Hub does not know or that may not write.
+
+        Raises:
+            UserError: it is one of those, or the Hub cannot be reached.
+        """
+        with told(self.repo):
+            access = HfApi().whoami()["auth"]["accessToken"]
+        # What a token of fine-grained rights may do here is known when it is tried.
+        if access.get("role") == "read":
+            raise UserError(
+                f"{self.repo}: the token may only read", fix="log in with one that may write: hf auth login"
+            )
+
 
 @dataclass(frozen=True)
 class Parcel:
@@ -70,12 +92,13 @@ class Parcel:
         there = [name for name in sorted(self.files) if (self.folder / name).is_file()]
         sizes = {name: (self.folder / name).stat().st_size for name in there}
         total = f"{len(sizes)} files, {sum(sizes.values()) / 2**20:,.1f} MiB"
-        head = f"would push the {self.kind}, {total}, to {destination.repo}"
+        repo_type = "data set" if self.repo_type == "dataset" else self.repo_type
+        head = f"would push the {self.kind}, {total}, to the {repo_type} {destination.told}"
         return "\n".join([head, *(f"  {name}  {size:,} bytes" for name, size in sizes.items())])
 
 
 def send(parcel: Parcel, destination: Destination) -> str:
-    """Upload a parcel in one commit; the address of the repository, or of the pull request.
+    """Upload a parcel in one commit; the address of the repository, of its branch, or of the pull request.
 
     Raises:
         UserError: the Hub refuses or cannot be reached, or the repository holds something else.
@@ -103,7 +126,10 @@ def send(parcel: Parcel, destination: Destination) -> str:
             allow_patterns=list(parcel.files),
             delete_patterns=list(parcel.stale),
         )
-    return str(commit.pr_url or commit.repo_url)
+    if destination.create_pr and commit.pr_url is None:
+        raise UserError(f"{destination.repo}: nothing differs from what is there", fix="no pull request is needed")
+    page = str(commit.pr_url or commit.repo_url)
+    return page if destination.revision is None else f"{page}/tree/{destination.revision}"
 
 
 def _check_kind(api: HfApi, parcel: Parcel, destination: Destination) -> None:

@@ -32,8 +32,8 @@ def pack_space(model: str, scratch: Path) -> Parcel:
     """
     if not is_repo_id(model):
         raise UserError(f"{model}: a Space loads its predictor from the Hub", fix="push it, and name its id")
-    require("gradio", "a Space's page", "space")
     (scratch / _BOARD).write_text(_board_of(model))
+    require("gradio", "a Space's page", "space")
     metadata = {
         "title": TITLE,
         "sdk_version": version("gradio"),

@@ -11,6 +11,8 @@ from hf_sne.version import __version__
 _TEMPLATES = Path(__file__).parent / "templates"
 # Rows of a checkpoint's layer strip.
 _MOST_LAYERS = 60
+# Attribution from which on a bar may be as wide as there is room.
+_LEAST_FULL_BAR = 0.1
 
 
 def html_page(results: Sequence[Mapping[str, Any]], title: str = "Predicted test accuracy") -> str:
@@ -35,7 +37,9 @@ def _body(results: Sequence[Mapping[str, Any]], title: str) -> str:
     scored = sorted((each for each in results if "score" in each), key=lambda each: -each["score"])
     refused = [each for each in results if "refused" in each]
     template = _environment().get_template("report_body.html")
-    body: str = template.render(title=title, scored=scored, refused=refused, version=__version__)
+    # One scale for the page, and one that does not make much of next to nothing.
+    most = max([_LEAST_FULL_BAR, *(abs(layer["attribution"]) for each in scored for layer in each.get("layers", ()))])
+    body: str = template.render(title=title, scored=scored, refused=refused, most=most, version=__version__)
     return body
 
 
@@ -70,7 +74,6 @@ def _strongest(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [layers[place] for place in sorted(by_size[:_MOST_LAYERS])]
 
 
-def _width(layer: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> str:
+def _width(attribution: float, most: float) -> str:
     """Of a bar that starts in the middle."""
-    largest = max(abs(each["attribution"]) for each in layers)
-    return f"{50 * abs(layer['attribution']) / largest if largest > 0 else 0:.1f}%"
+    return f"{50 * abs(attribution) / most:.1f}%"

@@ -1,5 +1,6 @@
 """The ``weight-performance-prediction`` pipeline: a checkpoint in, a predicted test accuracy with its doubts out."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from os import PathLike
@@ -19,6 +20,7 @@ from hf_sne.models.sne.calibration_sne import Assessment, Calibration
 from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError, OutOfDistributionError
 from hf_sne.pipelines.explain import LayerAttribution, UntrainedLayer, layer_attributions
 from hf_sne.weights import Checkpoint, Layer, open_checkpoint
+from hf_sne.weights.hub import is_repo_id
 
 TASK = "weight-performance-prediction"
 BUILT_IN_ENCODER = Path(__file__).parents[1] / "assets" / "sne-cross-arch"
@@ -253,11 +255,12 @@ def load_pipeline(
 
     register()
     name = str(BUILT_IN_ENCODER) if model is None else model
+    fix = "name a folder or a Hub repo that holds an SNE predictor"
+    # Unlike Path.exists, this takes every text.
+    if not os.path.exists(name) and not is_repo_id(name):  # noqa: PTH110
+        raise UserError(f"the predictor {name}: no such folder, and not the name of a Hub repo", fix=fix)
     try:
         pipe: WeightPerformancePipeline = transformers.pipeline(TASK, model=name, revision=revision, device=device)
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(
-            f"the predictor {name} cannot be loaded: {error}",
-            fix="name a folder or a Hub repo that holds an SNE predictor",
-        ) from error
+        raise UserError(f"the predictor {name} cannot be loaded: {str(error).rstrip('.')}", fix=fix) from error
     return pipe

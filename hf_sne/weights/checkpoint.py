@@ -51,6 +51,7 @@ class Checkpoint:
         self.total_elements = in_layers + sum(tensor.elements for tensor in self.skipped if tensor.learned)
         self.layers = layers if max_parameters is None else sample_units(layers, max_parameters, source)
         self.read_elements = sum(tensor.numel for layer in self.layers for tensor in layer.tensors)
+        self._most = max_parameters
         self._stack = stack
         self._fetched = contents.fetched
 
@@ -66,6 +67,7 @@ class Checkpoint:
             "parameters_total": total,
             "parameters_read": read,
             "fraction": read / total if total else 0.0,
+            "max_parameters": self._most,
             "layers": len(self.layers),
             "bytes_fetched": self.fetched_bytes,
             "skipped": [

@@ -71,7 +71,10 @@ class Manifest:
             files = {name: FileRecord(**record) for name, record in content["files"].items()}
             manifest = cls(**{**content, "files": files})
         except FileNotFoundError as error:
-            raise ManifestError(f"{folder}: no {MANIFEST}", fix="make or convert the zoo to its end") from error
+            if not folder.is_dir():
+                raise ManifestError(f"{folder}: no such folder", fix="name the folder of a zoo") from error
+            fix = "name the folder of one zoo, made or converted to its end"
+            raise ManifestError(f"{folder}: no {MANIFEST}", fix=fix) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ManifestError(
                 f"{path}: not a zoo's manifest ({error})", fix="remove the folder and make the zoo anew"

@@ -129,16 +129,23 @@ def test_a_model_a_processor_and_a_pipeline_push_themselves(hub, tmp_path):
 def test_a_pull_request_and_a_dry_run_leave_the_branch_alone(hub, capsys):
     hub.repos[REPO] = HubRepo({"configuration_sne.py": b""})
     with pytest.raises(SystemExit) as stop:
-        main(["push", str(BUILT_IN_ENCODER), REPO, "--dry-run"])
+        main(["push", str(BUILT_IN_ENCODER), REPO, "--dry-run", "--create-pr"])
     told = capsys.readouterr().out
     assert (stop.value.code, hub.requests) == (0, [])
     assert "would push the predictor" in told
+    assert f"to the model {REPO}, as a pull request" in told
     assert "model.safetensors" in told
     with pytest.raises(SystemExit):
         main(["push", str(BUILT_IN_ENCODER), REPO, "--create-pr"])
     assert capsys.readouterr().out == f"{hub.url}/{REPO}/discussions/1\n"
     assert hub.repos[REPO].files.keys() == {"configuration_sne.py"}
     assert "model.safetensors" in hub.repos[REPO].find_commit("refs/pr/1").files
+
+
+def test_a_pull_request_of_what_is_there_already_is_none(hub):
+    push(str(BUILT_IN_ENCODER), Destination(REPO))
+    with pytest.raises(UserError, match="nothing differs"):
+        push(str(BUILT_IN_ENCODER), Destination(REPO, create_pr=True))
 
 
 def test_a_metric_is_evaluated_from_the_hub(hub, tmp_path):

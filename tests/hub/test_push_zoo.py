@@ -116,7 +116,7 @@ def test_a_dry_run_sends_and_writes_nothing(hub, folder):
     told = push(str(folder), Destination(REPO), dry_run=True)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     head, *listed = told.splitlines()
-    assert head == f"would push the zoo, {len(listed)} files, {size / 2**20:.1f} MiB, to {REPO}"
+    assert head == f"would push the zoo, {len(listed)} files, {size / 2**20:.1f} MiB, to the data set {REPO}"
     assert {line.split()[0] for line in listed} == {MANIFEST, *Manifest.read(folder).files}
     assert files_of(folder) == before
     assert hub.requests == []

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 from bare_python import WITHOUT_PACKAGE, run
-from hub_server import HubRepo
+from hub_server import Fault, HubRepo
+from hub_server.conftest import READER, WRITER
 from huggingface_hub import DatasetCard, ModelCard
 from safetensors.torch import save
 
@@ -70,9 +71,14 @@ def test_a_push_that_fails_keeps_the_training_and_says_how_to_go_on(hub, digit_z
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(SETTINGS | {"epochs": 1}))
     command = [sys.executable, str(ROOT / "recipes" / "train.py"), "--cpu", "--config", "config.yaml"]
     command += ["--zoo", str(digit_zoos / "digits-mlp"), "--push-to", "org/encoder"]
-    environment = hub.client_environment(tmp_path / "home", "hf_reader")
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, cwd=tmp_path)
+    path = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    reader = hub.client_environment(tmp_path / "home", READER) | path
+    done = subprocess.run(command, env=reader, capture_output=True, text=True, timeout=280, cwd=tmp_path)
+    assert (done.returncode, (tmp_path / "runs").exists()) == (2, False), "a token that may not write is told at once"
+    assert "the token may only read" in done.stderr
+    hub.faults.append(Fault("POST /api/repos/create", status=403))
+    writer = hub.client_environment(tmp_path / "home", WRITER) | path
+    done = subprocess.run(command, env=writer, capture_output=True, text=True, timeout=280, cwd=tmp_path)
     assert done.returncode == 2
     assert "hf-sne push runs/train/predictor org/encoder" in " ".join(done.stderr.split())
     assert "403" in done.stderr
