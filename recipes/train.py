@@ -15,6 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from hf_sne.errors import UserError
 from hf_sne.escape import spreadsheet_cell, visible
+from hf_sne.evaluation.board import spread
 from hf_sne.hub import Destination, push
 from hf_sne.models.sne.calibration_sne import EVERYTHING
 from hf_sne.optional import MissingPackageError
@@ -77,8 +78,8 @@ def main(
         _draw(rows, settings.zoos, results["reliability"], predictor, console)
         write_model_card(predictor, results)
         for zoo, row in results["test"].items():
-            sne, baseline = row["sne"]["kendall_tau"]["value"], row["weight_statistics"]["kendall_tau"]["value"]
-            console.print(f"{visible(zoo):24} tau  SNE {sne:.3f}  weight statistics {baseline:.3f}", markup=False)
+            sne, baseline = (spread(row[name]["kendall_tau"], ".3f") for name in ("sne", "weight_statistics"))
+            console.print(f"{visible(zoo):24} tau  SNE {sne}  weight statistics {baseline}", markup=False)
         if results["radius"][1] >= EVERYTHING:
             console.print("the intervals are [0, 1]: leave_out names no groups of networks to set them by")
         console.print(f"predictions: {output}; predictor, results and figures: {predictor}")

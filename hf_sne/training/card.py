@@ -49,6 +49,7 @@ def write_model_card(folder: Path, results: Mapping[str, Any], repo: str = "") -
         zoos=list(_zoos(results)),
         level=f"{SneConfig(**model).interval_level:.0%}",
         tests=[_row(zoo, row) for zoo, row in results["test"].items()],
+        behind=[markdown(zoo) for zoo, row in results["test"].items() if _is_behind(row)],
         left_out=list(_left_out(results["left_out"])),
         groups=len(results["left_out"]),
         data=", ".join(markdown(data) for data in results["coverage"]["data"]),
@@ -98,6 +99,10 @@ def _left_out(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[list[str]]:
     for group, rows in groups.items():
         for zoo, row in rows.items():
             yield [markdown(group), *_row(zoo, row)]
+
+
+def _is_behind(row: Mapping[str, Any]) -> bool:
+    return bool(row["sne"]["kendall_tau"]["value"] < row["weight_statistics"]["kendall_tau"]["value"])
 
 
 def _row(zoo: str, row: Mapping[str, Any]) -> list[str]:
