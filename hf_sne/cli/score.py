@@ -108,8 +108,10 @@ def _check_places(figure: Path | None, html: Path | None, *, explain: bool) -> N
 
 
 def _check_place(path: Path, option: str, suffix: str) -> None:
-    if path.suffix.lower() != suffix or not path.parent.is_dir() or path.is_dir():
-        raise typer.BadParameter(f"{option} {path} must end in {suffix}, in a folder that is there")
+    if path.suffix.lower() != suffix or path.is_dir():
+        raise typer.BadParameter(f"{option} {path} must be a file that ends in {suffix}")
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"{option} {path}: the folder {path.parent} is not there")
 
 
 def _expanded(sources: Sequence[str], allow_pickle: bool) -> list[str]:

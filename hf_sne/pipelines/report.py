@@ -150,5 +150,6 @@ def refusal_table(rows: Iterable[Row]) -> Table:
         table.add_column(heading, overflow="fold")
     for row in rows:
         if row["error"] is not None:
-            table.add_row(*(Text(visible(row[key])) for key in ("source", "message", "fix")))
+            why = row["message"].removeprefix(f"{row['source']}: ")
+            table.add_row(*(Text(visible(cell)) for cell in (row["source"], why, row["fix"])))
     return table

@@ -216,9 +216,7 @@ class PickleRefusedError(CheckpointError):
     """A pickle file, which can run code, without the permission to read it."""
 
     rule = "pickle files are read on request only"
-    advice = (
-        "convert the file to safetensors, or pass allow_pickle=True (--allow-pickle) to read it in a limited process"
-    )
+    advice = "convert it to safetensors, or read it in a limited process: --allow-pickle (in Python: allow_pickle=True)"
 
 
 class PickleFormatError(CheckpointError):
@@ -274,14 +272,14 @@ class RepoNotFoundError(CheckpointError):
     """The Hub knows no such repository, or hides it."""
 
     rule = "the repository must exist on the Hub"
-    advice = "check the spelling; for a private repository pass token= or run `hf auth login`"
+    advice = "check the spelling; for a private repository run `hf auth login` (in Python: or pass token=)"
 
 
 class RepoGatedError(CheckpointError):
     """The repository asks for an agreement first."""
 
     rule = "a gated repository must have been opened to you"
-    advice = "accept its terms on its Hub page, then pass token= or run `hf auth login`"
+    advice = "accept its terms on its Hub page, then run `hf auth login` (in Python: or pass token=)"
 
 
 class RevisionMissingError(CheckpointError):

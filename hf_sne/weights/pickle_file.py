@@ -28,9 +28,11 @@ from hf_sne.weights.strict_json import parse_object
 from hf_sne.weights.tensors import LazyTensor, Skipped
 
 _OUT_OF_MEMORY = ("MemoryError", "can't allocate memory", "bad_alloc", "Cannot allocate memory")
-# The line of a traceback that says what is wrong; torch hides its reason in the middle of a long text.
+# The line of a traceback that says what is wrong; torch hides its reason in the middle of a long text, before advice
+# that is no help here.
 _TOLD = re.compile(
-    r"WeightsUnpickler error: .*|^Trying to load unsupported GLOBAL .*|^[\w.]+(?:Error|BadZipFile): (?!Weights only).*",
+    r"WeightsUnpickler error: .*?(?=\.? Please use|$)"
+    r"|^Trying to load unsupported GLOBAL .*|^[\w.]+(?:Error|BadZipFile): (?!Weights only).*",
     re.MULTILINE,
 )
 _ERROR_TAIL = 4096  # bytes of the child's error stream that are looked at
