@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 MAX_PANELS = 20
 MAX_BARS = 60
 _MAX_NAME = 60
+# Attributions: up to where the axis goes at least, and room for the numbers beside the bars.
+_LEAST_FULL, _ROOM = 0.1, 0.08
 # Okabe and Ito's colours, told apart by colour-blind readers too; the markers tell families apart in print.
 _STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
 
@@ -97,12 +99,18 @@ def attribution_bars(results: Sequence[Mapping[str, Any]], path: Path) -> None:
     results = results[:MAX_PANELS]
     shown = [_largest(result["layers"]) for result in results]
     rows = [max(1, len(layers)) for layers in shown]
+    # One scale for all, and one that does not make much of next to nothing.
+    found = [layer["attribution"] for layers in shown for layer in layers]
+    low, high = min(found, default=0.0), max(found, default=0.0)
     figure = Figure(figsize=(7.0, sum(0.24 * count + 1.1 for count in rows)), layout="constrained")
     panels = figure.subplots(len(results), 1, squeeze=False, height_ratios=rows)[:, 0]
     for axes, result, layers in zip(panels, results, shown, strict=True):
         values = [layer["attribution"] for layer in layers]
         colours = [_STYLES[0][0] if value > 0 else _STYLES[1][0] for value in values]
-        axes.barh(range(len(layers)), values, color=colours)
+        bars = axes.barh(range(len(layers)), values, color=colours)
+        axes.bar_label(bars, fmt="%+.3f", fontsize=7, padding=2)
+        axes.set_xlim(min(0.0, low) - _ROOM, max(_LEAST_FULL, high) + _ROOM)
+        axes.tick_params(axis="x", labelsize=8)
         axes.set_yticks(range(len(layers)), [_shown(layer["name"]) for layer in layers], fontsize=8)
         axes.invert_yaxis()
         axes.axvline(0, color="0.4", linewidth=0.8)
@@ -126,7 +134,7 @@ def _shown(name: object) -> str:
 def _draw_family(axes: "Axes", members: Sequence[Mapping[str, Any]], family: str, colour: str, marker: str) -> None:
     measured = [point["measured"] for point in members]
     lows, highs = ([point[end] for point in members] for end in ("low", "high"))
-    axes.vlines(measured, lows, highs, color=colour, alpha=0.25, linewidth=1)
+    axes.vlines(measured, lows, highs, color=colour, alpha=0.12, linewidth=1)
     for damaged, label in ((False, family), (True, None)):
         chosen = [point for point in members if (point["damage"] != "none") is damaged]
         axes.scatter(

@@ -22,11 +22,15 @@ def test_every_zoo_of_a_training_has_a_row(run_cli):
 
 
 def test_comparisons_stand_side_by_side(run_cli):
-    outcome = run_cli("results", COMPARISON, TRAINING)
+    outcome = run_cli("results", COMPARISON, TRAINING, "--markdown")
     averages = json.loads(COMPARISON.read_text())["averages"]
     assert outcome.code == 0
-    for heading in ("in-dataset, same domain", "Trainings", "Comparisons", *averages["same domain"]):
-        assert heading in outcome.out
+    assert outcome.out.count("| in-dataset, same domain |") == 1
+    rows = outcome.out.partition("| in-dataset, same domain |")[2].replace("\\", "")
+    for name in averages["same domain"]:
+        assert f"| {name} |" not in rows, "they are called as people call them"
+    for name in ("SNE", "NFN_HNP", "boosting, pooled statistics", "mean log norm", "size alone"):
+        assert rows.count(f"| {name} |") == 1
     assert f"{averages['same domain']['sne']['kendall_tau']['value']:.2f} (" in outcome.out
 
 

@@ -46,6 +46,17 @@ def test_the_best_comes_first(results):
     assert len(shown) == 2
 
 
+def test_bars_have_one_scale_that_makes_little_of_next_to_nothing(results):
+    scored = next(each for each in results if "score" in each)
+
+    def widths(*attributions):
+        pages = [{**scored, "layers": [{**scored["layers"][0], "attribution": value}]} for value in attributions]
+        return re.findall(r'class="(?:up|down)" style="width:([\d.]+)%"', html_page(pages))
+
+    assert widths(0.4, -0.1) == ["50.0", "12.5"]
+    assert widths(0.001) == ["0.5"]
+
+
 def test_names_do_no_harm(results):
     for text in (html_page(results), html_fragment(results)):
         assert "<script" not in text

@@ -134,6 +134,8 @@ def test_one_refusal_does_not_end_the_others(pipe, saved, tmp_path):
 def test_a_predictor_that_does_not_exist_is_a_plain_error(tmp_path):
     with pytest.raises(HfSneError, match="cannot be loaded"):
         load_pipeline(str(tmp_path))
+    with pytest.raises(HfSneError, match="no such folder, and not the name of a Hub repo"):
+        load_pipeline("runs/train/predictor")
 
 
 FROM_THE_HUB = """

@@ -43,6 +43,18 @@ def test_the_card_of_the_built_in_encoder_is_that_of_its_results(tmp_path):
     assert (tmp_path / CARD).read_text() == (BUILT_IN_ENCODER / CARD).read_text()
 
 
+def test_where_the_baseline_ranks_better_is_said(tmp_path):
+    results = copy.deepcopy(RESULTS)
+    zoo, row = next(iter(results["test"].items()))
+    results["test"] = {zoo: row | {"weight_statistics": row["sne"]}}
+    write_model_card(tmp_path, results)
+    assert "rank better" not in (tmp_path / CARD).read_text()
+    results["test"][zoo]["sne"] = copy.deepcopy(row["sne"])
+    results["test"][zoo]["sne"]["kendall_tau"]["value"] -= 0.1
+    write_model_card(tmp_path, results)
+    assert f"Weight statistics rank better than it on {zoo}." in (tmp_path / CARD).read_text()
+
+
 def test_a_predictor_without_groups_left_out_says_so_and_names_do_no_harm(tmp_path):
     results = copy.deepcopy(RESULTS)
     hostile = "zoo|<b>\n# heading"

@@ -187,6 +187,8 @@ def test_a_file_that_is_no_manifest_is_refused(content, tmp_path):
 
 
 def test_a_zoo_without_manifest_or_of_a_later_format_is_refused(zoo, tmp_path):
+    with pytest.raises(ManifestError, match="no such folder"):
+        Manifest.read(tmp_path / "none")
     with pytest.raises(ManifestError, match=r"no manifest\.json"):
         Manifest.read(tmp_path)
     replace(Manifest.read(zoo), format=2).write(tmp_path)
