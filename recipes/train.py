@@ -112,7 +112,8 @@ def _push(predictor: Path, destination: Destination, console: Console) -> None:
         console.print(f"published: {push(str(predictor), destination)}", markup=False)
     except UserError as error:
         # The training is done and kept; what failed can be run again by itself.
-        console.print(f"{visible(str(error))}, then: hf-sne push {predictor} {destination.repo}", markup=False)
+        private = " --private" if destination.private else ""
+        console.print(f"{visible(str(error))}, then: hf-sne push {predictor} {destination.repo}{private}", markup=False)
         raise typer.Exit(2) from error
 
 

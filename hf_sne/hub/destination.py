@@ -8,7 +8,7 @@ from typing import Literal
 
 from httpx2 import HTTPError
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, RevisionNotFoundError
 
 from hf_sne.errors import UserError
 from hf_sne.weights.hub import is_repo_id
@@ -113,9 +113,9 @@ def send(parcel: Parcel, destination: Destination) -> str:
             exist_ok=True,
             space_sdk=sdk,
         )
+        _check_kind(api, parcel, destination)
         if destination.revision is not None:
             api.create_branch(destination.repo, branch=destination.revision, repo_type=parcel.repo_type, exist_ok=True)
-        _check_kind(api, parcel, destination)
         commit = api.upload_folder(
             repo_id=destination.repo,
             folder_path=parcel.folder,
@@ -135,7 +135,11 @@ def send(parcel: Parcel, destination: Destination) -> str:
 def _check_kind(api: HfApi, parcel: Parcel, destination: Destination) -> None:
     """Leave alone what somebody keeps there that is no earlier parcel of this kind."""
     repo, revision = destination.repo, destination.revision
-    found = api.list_repo_files(repo, repo_type=parcel.repo_type, revision=revision)
+    try:
+        found = api.list_repo_files(repo, repo_type=parcel.repo_type, revision=revision)
+    except RevisionNotFoundError:
+        # A new branch begins as main.
+        found = api.list_repo_files(repo, repo_type=parcel.repo_type)
     there = set(found) - {".gitattributes", "README.md"}
     if there and parcel.marker not in there:
         where = repo if revision is None else f"{repo} at {revision}"
@@ -149,11 +153,11 @@ def told(repo: str) -> Iterator[None]:
     """Turns the Hub client's errors about a repository into a sentence."""
     try:
         yield
-    except (HFValidationError, HTTPError, OSError) as error:
+    except (HFValidationError, HTTPError, LocalTokenNotFoundError, ConnectionError) as error:
         raise _refusal(repo, error) from error
     except RuntimeError as error:
         # The client names the large file that did not arrive in an error of its own, around the Hub's.
-        if not isinstance(error.__cause__, HTTPError | OSError):
+        if not isinstance(error.__cause__, HTTPError | ConnectionError):
             raise
         raise _refusal(repo, error.__cause__) from error
     except ValueError as error:
@@ -162,7 +166,7 @@ def told(repo: str) -> Iterator[None]:
         reasons = "; ".join(line.removeprefix("- ") for line in str(error).splitlines()[1:])
         raise UserError(
             f"{repo}: the Hub does not take the card's metadata: {reasons}",
-            fix="correct them where the card is made: a zoo's licence in its plan or conversion",
+            fix="correct what they come from: a zoo's licence in its plan or conversion, or the name of a folder",
         ) from error
 
 

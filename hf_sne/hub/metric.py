@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 from shutil import copyfile
 
+from hf_sne.errors import UserError
 from hf_sne.evaluation.loading import MODULES
 from hf_sne.evaluation.metrics import METRICS
 from hf_sne.hub.destination import Parcel
@@ -32,9 +33,15 @@ if __name__ == "__main__":
 
 
 def pack_metric(name: str, repo: str, scratch: Path) -> Parcel:
-    """The module of the metric ``name`` under the name that ``repo`` gives it, a page to try it, and a card."""
-    script = f"{repo.partition('/')[2]}.py"
-    copyfile(MODULES / name / f"{name}.py", scratch / script)
+    """The module of the metric ``name``, a page to try it, and a card.
+
+    Raises:
+        UserError: the repository has another name, under which ``evaluate`` would look for another module.
+    """
+    if repo.partition("/")[2] != name:
+        raise UserError(f"{repo}: not called as the metric is", fix=f"name it ORG/{name}")
+    script = f"{name}.py"
+    copyfile(MODULES / name / script, scratch / script)
     page, metadata = _APP.format(name=name, repo=repo), {"title": name, "tags": ["evaluate", "metric", "hf_sne"]}
     description = inspect.getdoc(METRICS[name]) or ""
     write_page(scratch, page, "metric_space.md", metadata, name=name, repo=repo, description=description)

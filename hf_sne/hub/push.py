@@ -15,9 +15,6 @@ from hf_sne.hub.zoo import pack_zoo
 from hf_sne.models.sne import SneConfig
 from hf_sne.zoo.manifest import MANIFEST
 
-# By the configuration's model_type; what is trained like a predictor is packed like one.
-_PREDICTORS = (SneConfig.model_type,)
-
 
 def push(source: str, destination: Destination, *, space: bool = False, dry_run: bool = False) -> str:
     """Publish a zoo's folder, a predictor's folder or a metric with a card; its address, or what would go there.
@@ -33,16 +30,16 @@ def push(source: str, destination: Destination, *, space: bool = False, dry_run:
     """
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        parcel = pack_space(source, folder) if space else _pack(source, destination.repo, folder, dry_run=dry_run)
+        parcel = pack_space(source, folder) if space else _pack(source, destination.repo, folder)
         return parcel.told(destination) if dry_run else send(parcel, destination)
 
 
-def _pack(source: str, repo: str, scratch: Path, *, dry_run: bool) -> Parcel:
+def _pack(source: str, repo: str, scratch: Path) -> Parcel:
     folder = Path(source)
     # Unlike Path.is_file, these take every text, such as one that is too long.
     if os.path.isfile(folder / MANIFEST):  # noqa: PTH113
-        return pack_zoo(folder, repo, dry_run=dry_run)
-    if _model_type(folder) in _PREDICTORS:
+        return pack_zoo(folder, repo, scratch)
+    if _model_type(folder) == SneConfig.model_type:
         return pack_predictor(folder, repo, scratch)
     if source in METRICS and not os.path.exists(folder):  # noqa: PTH110
         return pack_metric(source, repo, scratch)

@@ -47,9 +47,12 @@ def pack_space(model: str, scratch: Path) -> Parcel:
 
 def _board_of(model: str) -> str:
     """Markdown of the results that lie beside a predictor on the Hub."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import HfApi, hf_hub_download
 
     with told(model):
+        if HfApi().model_info(model).private:
+            fix = "make it public first: a Space has no token to load it with, and would show its results to everybody"
+            raise UserError(f"{model}: a private repository", fix=fix)
         path = hf_hub_download(model, RESULTS)
     results = read_results(Path(path))
     with told_fields(f"{model}/{RESULTS}"):

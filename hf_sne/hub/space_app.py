@@ -9,7 +9,7 @@ from hf_sne.optional import require
 from hf_sne.pipelines import WeightPerformancePipeline, load_pipeline, refusal
 from hf_sne.pipelines.html_report import html_fragment
 from hf_sne.weights import open_checkpoint
-from hf_sne.weights.hub import is_repo_id
+from hf_sne.weights.hub import is_repo_id, repo_not_found
 
 # Numbers that are read of one checkpoint, so that anybody's choice fits into a small machine's memory.
 MAX_PARAMETERS = 50_000_000
@@ -59,15 +59,23 @@ def score_page(pipe: WeightPerformancePipeline, repo: str, upload: str | None) -
     try:
         if not source:
             raise UserError("nothing to score", fix="name a model on the Hub, or upload a file")
-        # Nobody's business what else lies on the machine. Unlike Path.exists, this takes every text.
-        if upload is None and (not is_repo_id(source) or os.path.exists(source)):  # noqa: PTH110
-            raise UserError(f"{source[:200]}: not the name of a model on the Hub", fix="name it as ORG/NAME")
+        if upload is None:
+            _check_name(source)
         result: Any = _score(pipe, source)
     except HfSneError as error:
         result = refusal(source, error)
     if upload is not None:
         result = _named_as_uploaded(result, upload)
     return html_fragment([result], title="Prediction")
+
+
+def _check_name(source: str) -> None:
+    """Refuse what is no name on the Hub, and what is a path here too: nobody's business what lies on the machine."""
+    if not is_repo_id(source) or source.startswith("."):
+        raise UserError(f"{source[:200]}: not the name of a model on the Hub", fix="name it as ORG/NAME")
+    # Unlike Path.exists, this takes every text. The answer is that for a name which nobody has taken.
+    if os.path.exists(source):  # noqa: PTH110
+        raise repo_not_found(source)
 
 
 def _score(pipe: WeightPerformancePipeline, source: str) -> Any:

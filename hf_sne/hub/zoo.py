@@ -1,15 +1,19 @@
 """A zoo folder as a data set on the Hub."""
 
 from pathlib import Path
+from shutil import copyfile
 
 from hf_sne.hub.destination import Parcel
 from hf_sne.optional import require
 from hf_sne.zoo.card import CARD, PICTURE, write_card
 from hf_sne.zoo.manifest import MANIFEST, Manifest, ManifestError
 
+# What is written anew for the repository.
+_WRITTEN = (CARD, PICTURE, MANIFEST)
 
-def pack_zoo(folder: Path, repo: str, *, dry_run: bool) -> Parcel:
-    """Verify a zoo, write its card for ``repo``, and take what the manifest lists; a dry run writes nothing.
+
+def pack_zoo(folder: Path, repo: str, scratch: Path) -> Parcel:
+    """Verify a zoo, write its card for ``repo``, and take what the manifest lists; the folder stays as it is.
 
     A card that was edited stays as it is, where its metadata still tell the configs. Tables and shards of an earlier
     zoo in ``repo`` are stale.
@@ -19,16 +23,22 @@ def pack_zoo(folder: Path, repo: str, *, dry_run: bool) -> Parcel:
     """
     require("matplotlib", "the card's histogram", "plot")
     _verify(folder)
-    if not dry_run:
-        write_card(folder, repo)
-    files = [*Manifest.read(folder).files, MANIFEST]
+    for name in (*Manifest.read(folder).files, CARD, MANIFEST):
+        if (folder / name).is_file():
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+            if name in _WRITTEN:
+                copyfile(folder / name, scratch / name)
+            else:
+                (scratch / name).symlink_to((folder / name).resolve())
+    write_card(scratch, repo)
+    files = [*Manifest.read(scratch).files, MANIFEST]
     # The configs take in every table that is there.
-    return Parcel(folder, files, "zoo", "dataset", marker=MANIFEST, stale=["data/*", "weights/*"])
+    return Parcel(scratch, files, "zoo", "dataset", marker=MANIFEST, stale=["data/*", "weights/*"])
 
 
 def _verify(folder: Path) -> None:
-    # The card and its picture are written anew.
-    faults = [f for f in Manifest.read(folder).faults(folder) if not f.startswith((f"{CARD}:", f"{PICTURE}:"))]
+    known = tuple(f"{name}:" for name in _WRITTEN)
+    faults = [fault for fault in Manifest.read(folder).faults(folder) if not fault.startswith(known)]
     if faults:
         fix = "remove the folder, then make or convert the zoo anew"
         raise ManifestError(f"{folder}: {'; '.join(faults)}", fix=fix)

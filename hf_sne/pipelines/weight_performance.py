@@ -25,6 +25,10 @@ from hf_sne.weights.hub import is_repo_id
 TASK = "weight-performance-prediction"
 BUILT_IN_ENCODER = Path(__file__).parents[1] / "assets" / "sne-cross-arch"
 
+# Ends of an interval that says nothing, [1, 2].
+_UNKNOWN = torch.tensor([[0.0, 1.0]])
+_MOST_WORDS = 400  # characters of another library's error
+
 _TRAVELING_FILE = "traveling.py"
 _TRAVELING = {
     "impl": "traveling.WeightPerformancePipeline",
@@ -74,7 +78,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
     With ``explain=True`` the result also tells, layer by layer, what the score rests on, at the cost of four scores a
     layer, and which networks of the training zoos are nearest. With ``strict=True`` networks unlike the training zoos'
     are refused. With ``max_parameters=N`` no more than so many numbers are read, of some units of each layer; a
-    checkpoint on the Hub is then read by ranges and not downloaded.
+    checkpoint on the Hub is then read by ranges and not downloaded, and of a part the intervals are [0, 1].
 
     ``revision`` given to ``transformers.pipeline`` is that of the predictor; that of a scored repo is ``revision`` of
     the call.
@@ -193,10 +197,13 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         assessment: Assessment = model_outputs["assessment"]
         config = self.model.config
         level = config.interval_level
+        # Intervals are calibrated on whole networks; nothing is known of parts.
+        intervals = [_UNKNOWN, _UNKNOWN] if checkpoint.is_sampled else [assessment.interval, assessment.zoo_interval]
+        interval, zoo_interval = (_interval(ends, level) for ends in intervals)
         result: PerformancePrediction = {
             "score": float(model_outputs["scores"][0]),
-            "interval": _interval(assessment.interval, level),
-            "zoo_interval": _interval(assessment.zoo_interval, level),
+            "interval": interval,
+            "zoo_interval": zoo_interval,
             "in_distribution": {
                 "verdict": bool(assessment.in_distribution),
                 "percentile": float(assessment.percentile),
@@ -241,6 +248,13 @@ def refusal(source: Source, error: HfSneError) -> Refusal:
     }
 
 
+def _last_words(error: Exception) -> str:
+    """What an error of the transformers library comes down to, which may hold the tracebacks of all that it tried."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    told = lines[-1] if "Traceback" in str(error) else lines[0]
+    return (told if len(told) <= _MOST_WORDS else f"{told[:_MOST_WORDS]}...").rstrip(".")
+
+
 def load_pipeline(
     model: str | None = None, revision: str | None = None, device: str | torch.device | None = None
 ) -> WeightPerformancePipeline:
@@ -262,5 +276,5 @@ def load_pipeline(
     try:
         pipe: WeightPerformancePipeline = transformers.pipeline(TASK, model=name, revision=revision, device=device)
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"the predictor {name} cannot be loaded: {str(error).rstrip('.')}", fix=fix) from error
+        raise UserError(f"the predictor {name} cannot be loaded: {_last_words(error)}", fix=fix) from error
     return pipe

@@ -1,5 +1,6 @@
 """The card of a trained predictor, every figure of it from the results."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,6 @@ def _metadata(name: str, results: Mapping[str, Any]) -> Any:
     from huggingface_hub import ModelCardData
 
     return ModelCardData(
-        license="apache-2.0",
         library_name="transformers",
         tags=["hf_sne", "weight-space", "model-zoo", "performance-prediction", _TASK],
         model_name=name,
@@ -80,7 +80,8 @@ def _eval_results(zoo: str, row: Mapping[str, Any]) -> Iterator[Any]:
         low, high = tau["low"], tau["high"]
         yield EvalResult(
             task_type=_TASK,
-            dataset_type=zoo,
+            # An id, as the Hub wants it.
+            dataset_type=re.sub(r"[^\w./-]+", "-", zoo),
             dataset_name=f"test runs of {zoo}",
             metric_type=metric_type,
             metric_name=f"{label} ({row['sne']['networks']} networks; 95 % interval {low:.3f} to {high:.3f})",

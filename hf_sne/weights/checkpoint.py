@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path, PurePath, PurePosixPath
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from torch import Tensor, nn
 
@@ -20,6 +20,11 @@ from hf_sne.weights.sampling import sample_units
 from hf_sne.weights.shards import INDEX_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIX
 from hf_sne.weights.tensors import Skipped
 
+if TYPE_CHECKING:
+    from hf_sne.weights.hub import Snapshot
+
+    _Found = tuple[Contents, str] | Snapshot | None
+
 _FILE_SUFFIXES = (SAFETENSORS_SUFFIX, INDEX_SUFFIX, *PICKLE_SUFFIXES)
 
 
@@ -27,9 +32,9 @@ class Checkpoint:
     """The ordered layers of one network, read lazily; a context manager that lets go of the files.
 
     ``source`` is as the user named it, ``commit`` the Hub's, ``files`` what was read (empty for objects in memory).
-    ``read_elements`` is the number of scalars that the layers take; with ``max_parameters`` they are a part of each
-    layer (see :func:`sample_units`). ``total_elements`` counts all learned scalars, also those that nothing here can
-    read.
+    ``read_elements`` is the number of scalars that the layers take; ``is_sampled`` tells whether they are a part of
+    each layer, for ``max_parameters`` (see :func:`sample_units`). ``total_elements`` counts all learned scalars, also
+    those that nothing here can read.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Checkpoint:
         self.total_elements = in_layers + sum(tensor.elements for tensor in self.skipped if tensor.learned)
         self.layers = layers if max_parameters is None else sample_units(layers, max_parameters, source)
         self.read_elements = sum(tensor.numel for layer in self.layers for tensor in layer.tensors)
+        self.is_sampled = self.read_elements < in_layers
         self._most = max_parameters
         self._stack = stack
         self._fetched = contents.fetched
@@ -120,12 +126,13 @@ def open_checkpoint(
             where: PurePath = folder
             commit = None
         else:
-            found = None
+            found: _Found = None
             if max_parameters is not None:
                 found = _read_by_ranges(named, revision, token, limits, stack, allow_pickle=allow_pickle)
-            if found is not None:
+            if isinstance(found, tuple):
                 return _holding(named, found[0], stack, commit=found[1], max_parameters=max_parameters)
-            folder, file, commit = _download(named, revision, token, allow_pickle=allow_pickle, limits=limits)
+            snapshot = found or _download(named, revision, token, allow_pickle=allow_pickle, limits=limits)
+            folder, file, commit = snapshot.folder, snapshot.file, snapshot.commit
             where = PurePosixPath(named)
         contents = read_files(folder, file, where, stack, allow_pickle=allow_pickle, limits=limits)
         return _holding(named, contents, stack, commit=commit, max_parameters=max_parameters)
@@ -142,13 +149,12 @@ def _holding(
 
 def _download(
     source: str, revision: str | None, token: str | bool | None, *, allow_pickle: bool, limits: Limits
-) -> tuple[Path, str, str]:
+) -> "Snapshot":
     # The Hub client is slow to import, and most checkpoints are local.
     from hf_sne.weights.hub import download
 
     _check_repo_id(source)
-    snapshot = download(source, revision=revision, token=token, allow_pickle=allow_pickle, limits=limits)
-    return snapshot.folder, snapshot.file, snapshot.commit
+    return download(source, revision=revision, token=token, allow_pickle=allow_pickle, limits=limits)
 
 
 def _read_by_ranges(
@@ -159,15 +165,19 @@ def _read_by_ranges(
     stack: ExitStack,
     *,
     allow_pickle: bool,
-) -> tuple[Contents, str] | None:
-    """The tensors where they are, and the commit; None of pickles, and of a Hub that is away (see the cache)."""
+) -> "_Found":
+    """The tensors where they are, and the commit; of a Hub that is away what is in the cache; None of pickles.
+
+    Never a download: it would break the budget.
+    """
+    from hf_sne.weights.hub import cached
     from hf_sne.weights.hub_ranges import open_remote
 
     _check_repo_id(source)
     try:
         return open_remote(source, revision=revision, token=token, limits=limits, stack=stack)
     except HubOfflineError:
-        return None
+        return cached(source, revision, allow_pickle=allow_pickle)
     except PickleRefusedError:
         if allow_pickle:
             return None

@@ -63,7 +63,7 @@ def download(
         except HfHubHTTPError:
             raise
         except (OfflineModeIsEnabled, HTTPError):
-            return _cached(repo_id, revision, allow_pickle=allow_pickle)
+            return cached(repo_id, revision, allow_pickle=allow_pickle)
         chosen = choose_file([name for name in sizes if "/" not in name], repo_id, allow_pickle=allow_pickle)
         _check_size([chosen], sizes, repo_id, limits)
         if chosen.endswith(INDEX_SUFFIX):
@@ -85,9 +85,14 @@ def list_files(repo_id: str, revision: str | None, token: str | bool | None) -> 
     return info.sha or "", {sibling.rfilename: sibling for sibling in info.siblings or ()}
 
 
-def _cached(repo_id: str, revision: str | None, *, allow_pickle: bool) -> Snapshot:
-    """What an earlier download left in the cache."""
-    folder = Path(snapshot_download(repo_id, revision=revision, local_files_only=True))
+def cached(repo_id: str, revision: str | None, *, allow_pickle: bool) -> Snapshot:
+    """What an earlier download left in the cache.
+
+    Raises:
+        HubOfflineError: it is empty.
+    """
+    with typed_errors(repo_id, revision):
+        folder = Path(snapshot_download(repo_id, revision=revision, local_files_only=True))
     names = [path.name for path in folder.iterdir() if path.is_file()]
     return Snapshot(folder, choose_file(names, repo_id, allow_pickle=allow_pickle), folder.name)
 
@@ -98,6 +103,11 @@ def _check_size(names: list[str], sizes: dict[str, int], repo_id: str, limits: L
     total = sum(sizes[name] for name in names)
     if total > limits.total_bytes:
         raise TotalBytesError(repo_id, found=f"{total} bytes to download", allowed=limits.total_bytes)
+
+
+def repo_not_found(repo_id: str) -> RepoNotFoundError:
+    """Of a name that nobody has taken, or that is not shown to whoever asks."""
+    return RepoNotFoundError(repo_id, found="none, or a private one", allowed="a repository you can read")
 
 
 def check_present(names: Iterable[str], there: Container[str], repo_id: str) -> None:
@@ -115,7 +125,7 @@ def typed_errors(repo_id: str, revision: str | None) -> Iterator[None]:
     except GatedRepoError:
         raise RepoGatedError(repo_id, found="no access", allowed="access granted on its page") from None
     except RepositoryNotFoundError:
-        raise RepoNotFoundError(repo_id, found="none, or a private one", allowed="a repository you can read") from None
+        raise repo_not_found(repo_id) from None
     except RevisionNotFoundError:
         raise RevisionMissingError(repo_id, found=revision, allowed="a branch, a tag or a commit") from None
     except HfHubHTTPError as error:

@@ -9,9 +9,11 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type:
 from hf_sne.weights.errors import ClosedFileError, HubRefusalError
 from hf_sne.weights.hub import typed_errors
 
-_TRIES = 5  # in a row without a single byte
+_TRIES = 5  # in a row without progress
+_PROGRESS = 1024  # bytes that a try must bring
 _BUSY = (408, 429, 500, 502, 503, 504)
 _FIRST_PAUSE = 0.2  # seconds, doubled each time
+_LONGEST_PAUSE = 60.0  # seconds, that a busy Hub may ask for
 
 
 class RemoteFile:
@@ -58,10 +60,10 @@ class RemoteFile:
                 done = len(view)
             except _CutOffError as error:
                 done += error.received
-                tries = 1 if error.received else tries + 1
+                tries = 1 if error.received >= _PROGRESS else tries + 1
                 if tries == _TRIES:
                     raise error.reason from None
-                time.sleep(_FIRST_PAUSE * 2 ** (tries - 1))
+                time.sleep(max(_FIRST_PAUSE * 2 ** (tries - 1), error.asked_pause))
 
     def _receive(self, view: memoryview, start: int) -> None:
         """Fill ``view``, or raise how far it came."""
@@ -100,3 +102,7 @@ class _CutOffError(Exception):
         super().__init__(str(reason))
         self.received = received
         self.reason = reason
+        response: Response | None = getattr(reason, "response", None)
+        told = response.headers.get("Retry-After", "") if response is not None else ""
+        # The Hub tells seconds; a date is not waited for.
+        self.asked_pause = min(float(told), _LONGEST_PAUSE) if told.isdecimal() else 0.0

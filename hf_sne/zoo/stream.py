@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import datasets
 
 LAYOUTS_CONFIG = "layouts"
+_NAME_ONE = "name a zoo folder or a Hub id that can be reached, and one of its configs and splits"
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,12 @@ class ZooStream(IterableDataset[ZooBatch]):
         if self._state is not None:
             rows.load_state_dict(self._state)
             self._state = None
-        try:
+        with _told(
+            f"{self.source}, split {self.split}: a file is damaged or out of reach",
+            fix="restore the file that `hf-sne zoo info --verify` names, or check the network",
+        ):
             for table in rows.iter(self.batch_size):
                 yield self._batch(table)
-        except (OSError, pa.ArrowException) as error:
-            fix = "restore the file that `hf-sne zoo info --verify` names, or check the network"
-            raise UserError(f"{self.source}, split {self.split}: {str(error).rstrip('.')}", fix=fix) from error
 
     def _share(self) -> "datasets.IterableDataset":
         """The rows of this rank and worker."""
@@ -200,7 +201,7 @@ def splits_of(source: str, config: str = "default", revision: str | None = None)
     """The splits of a zoo, in its own order."""
     from datasets import get_dataset_split_names
 
-    with _told(source, config):
+    with _told(_no_zoo(source, config), fix=_NAME_ONE):
         names: list[str] = get_dataset_split_names(source, config, revision=revision)
     return names
 
@@ -210,7 +211,7 @@ def _load(source: str, config: str, split: str, revision: str | None) -> "datase
 
     # A changed bit is a network that is slightly another; without checksums nobody would notice.
     checked = ParquetFragmentScanOptions(page_checksum_verification=True)
-    with _told(source, f"{config}, split {split}"):
+    with _told(_no_zoo(source, f"{config}, split {split}"), fix=_NAME_ONE):
         return load_dataset(
             source, config, split=split, streaming=True, revision=revision, fragment_scan_options=checked
         )
@@ -218,15 +219,23 @@ def _load(source: str, config: str, split: str, revision: str | None) -> "datase
 
 def _load_layouts(source: str, revision: str | None) -> dict[str, Layout]:
     tables = _load(source, LAYOUTS_CONFIG, "train", revision).with_format("arrow")
-    return layouts_of([row for table in tables.iter(10_000) for row in table.to_pylist()])
+    with _told(f"{source}: the layouts are damaged or out of reach", fix=_NAME_ONE):
+        rows = [row for table in tables.iter(10_000) for row in table.to_pylist()]
+    return layouts_of(rows)
+
+
+def _no_zoo(source: str, what: str) -> str:
+    return f"{source}: no zoo with config {what}"
 
 
 @contextmanager
-def _told(source: str, what: str) -> Iterator[None]:
+def _told(what: str, *, fix: str) -> Iterator[None]:
+    """Turns what the readers of tables and the Hub's clients raise into a sentence."""
     from datasets.exceptions import DatasetsError
+    from httpx2 import HTTPError
 
     try:
         yield
-    except (DatasetsError, ValueError, FileNotFoundError, ConnectionError) as error:
-        fix = "name a zoo folder or a Hub id that can be reached, and one of its configs and splits"
-        raise UserError(f"{source}: no zoo with config {what} ({str(error).rstrip('.')})", fix=fix) from error
+    except (DatasetsError, ValueError, OSError, HTTPError, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UserError(f"{what} ({reason})", fix=fix) from error

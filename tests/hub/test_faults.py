@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import datasets
 import pytest
 from hub_server import Fault, HubRepo
 from huggingface_hub import constants
@@ -14,6 +15,7 @@ from hf_sne.cli import main
 from hf_sne.errors import HfSneError, UserError
 from hf_sne.hub import Destination, push
 from hf_sne.pipelines import BUILT_IN_ENCODER
+from hf_sne.zoo.read import read_zoo
 
 REPO = "org/encoder"
 
@@ -93,8 +95,10 @@ def test_an_encoder_loads_through_faults_that_pass(hub, fault):
 def test_an_encoder_that_cannot_be_loaded_is_told_and_leaves_no_half(hub, fault, tmp_path):
     push(str(BUILT_IN_ENCODER), Destination(REPO))
     hub.faults = [fault]
-    with pytest.raises(UserError, match=REPO):
+    with pytest.raises(UserError, match=REPO) as refused:
         load_pipeline(REPO)
+    assert len(str(refused.value).splitlines()) == 1
+    assert len(str(refused.value)) < 700
     kept = [path for path in (tmp_path / "cache").rglob("*.safetensors") if path.is_file()]
     assert kept == []
     hub.faults = []
@@ -131,3 +135,27 @@ def test_a_zoo_that_fails_on_its_way_is_whole_or_not_there(hub, zoo, tmp_path):
     hub.faults = []
     push(str(folder), Destination("org/zoo"))
     assert "manifest.json" in hub.datasets["org/zoo"].files
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("GET .*api/datasets", times=999, status=503),
+        Fault("resolve.*layouts", times=999, status=503),
+        Fault("resolve.*data/", times=999, status=503),
+        Fault("resolve.*data/", times=999, cut_after=100),
+        Fault("GET .*api/datasets", times=999, wait=1),
+    ],
+    ids=["busy", "busy with the layouts", "busy with the tables", "cut off", "silent"],
+)
+def test_a_zoo_that_cannot_be_streamed_is_told_in_a_sentence(hub, zoo, tmp_path, fault, monkeypatch):
+    push(str(shutil.copytree(zoo, tmp_path / "zoo")), Destination("org/zoo"))
+    monkeypatch.setattr(datasets.config, "STREAMING_READ_MAX_RETRIES", 2)
+    monkeypatch.setattr(datasets.config, "STREAMING_READ_RETRY_INTERVAL", 0)
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 0.2)
+    monkeypatch.setattr(constants, "DEFAULT_REQUEST_TIMEOUT", 0.2)
+    hub.faults = [fault]
+    with pytest.raises(UserError, match="org/zoo") as refused:
+        read_zoo("org/zoo")
+    assert len(str(refused.value).splitlines()) == 1

@@ -160,6 +160,12 @@ def test_a_metric_is_evaluated_from_the_hub(hub, tmp_path):
     assert page == {"kendall_tau": pytest.approx(1 / 3)}
 
 
+def test_a_metric_has_a_repository_of_its_name(hub):
+    with pytest.raises(UserError, match="name it ORG/mae"):
+        push("mae", Destination("org/kendall_tau"))
+    assert hub.requests == []
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -197,6 +203,13 @@ def test_what_somebody_keeps_on_a_branch_is_left_alone(hub):
     push(str(BUILT_IN_ENCODER), Destination(REPO, revision="v3"))
     assert hub.repos[REPO].files == {}
     assert "model.safetensors" in hub.repos[REPO].branches["v3"].files
+
+
+def test_a_refused_push_makes_no_branch(hub):
+    hub.repos[REPO] = HubRepo({"tool.py": b"theirs"})
+    with pytest.raises(UserError, match="holds 1 files and no predictor"):
+        push(str(BUILT_IN_ENCODER), Destination(REPO, revision="mine"))
+    assert hub.repos[REPO].branches.keys() == {"main"}
 
 
 def test_a_pull_request_to_a_branch_is_refused(hub):

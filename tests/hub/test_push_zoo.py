@@ -9,6 +9,7 @@ import sys
 from hashlib import sha256
 
 import pytest
+from hub_server import Fault
 from hub_server.conftest import READER
 from huggingface_hub import HfApi, constants
 from random_zoos import random_rows, write_whole
@@ -122,13 +123,31 @@ def test_a_dry_run_sends_and_writes_nothing(hub, folder):
     assert hub.requests == []
 
 
-def test_a_card_that_was_edited_is_pushed_as_it_is(hub, folder):
+def test_a_push_leaves_the_folder_as_it_was(hub, folder):
+    before = files_of(folder)
+    hub.faults = [Fault("POST .*repos/create", status=403)]
+    with pytest.raises(UserError, match="403"):
+        push(str(folder), Destination(REPO))
+    push(str(folder), Destination(REPO))
+    assert files_of(folder) == before
+    assert f'load_dataset("{REPO}"'.encode() in hub.datasets[REPO].files[CARD]
+
+
+def _check_whole(repo, folder):
+    """What is there is as the manifest there says."""
+    for name, content in repo.files.items():
+        (folder / "there" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "there" / name).write_bytes(content)
+    assert not list(Manifest.read(folder / "there").faults(folder / "there"))
+
+
+def test_a_card_that_was_edited_is_pushed_as_it_is(hub, folder, tmp_path):
     card = (folder / CARD).read_text() + "\nOur own words.\n"
     (folder / CARD).write_text(card)
     for _ in range(2):
         push(str(folder), Destination(REPO))
         assert hub.datasets[REPO].files[CARD] == card.encode() == (folder / CARD).read_bytes()
-        assert not list(Manifest.read(folder).faults(folder))
+        _check_whole(hub.datasets[REPO], tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["changed", "longer", "missing"])
@@ -145,11 +164,11 @@ def test_a_damaged_zoo_is_refused_before_anything_is_sent(hub, folder, damage):
     assert (hub.requests, hub.datasets, (folder / CARD).read_bytes()) == ([], {}, card)
 
 
-def test_a_card_without_its_metadata_is_written_anew(hub, folder):
+def test_a_card_without_its_metadata_is_written_anew(hub, folder, tmp_path):
     (folder / CARD).write_text("mine")
     push(str(folder), Destination(REPO))
-    assert b"mine" != hub.datasets[REPO].files[CARD] == (folder / CARD).read_bytes()
-    assert list(Manifest.read(folder).faults(folder)) == []
+    assert f'load_dataset("{REPO}"'.encode() in hub.datasets[REPO].files[CARD]
+    _check_whole(hub.datasets[REPO], tmp_path)
 
 
 def test_the_version_that_made_the_zoo_stays_on_it(hub, folder):
@@ -181,7 +200,7 @@ def test_a_token_that_may_not_write_is_told_in_a_sentence(hub, folder, monkeypat
 def test_the_command_prints_the_address(hub, folder, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["push", str(folder), REPO, "--private", "--revision", "v2"])
-    assert (stop.value.code, capsys.readouterr().out) == (0, f"{hub.url}/datasets/{REPO}\n")
+    assert (stop.value.code, capsys.readouterr().out) == (0, f"{hub.url}/datasets/{REPO}/tree/v2\n")
     assert hub.datasets[REPO].private
     assert set(hub.datasets[REPO].branches) == {"main", "v2"}
 

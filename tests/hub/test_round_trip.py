@@ -70,7 +70,7 @@ def test_the_whole_round_trip(hub, digit_zoos, tmp_path, without_package):
 def test_a_push_that_fails_keeps_the_training_and_says_how_to_go_on(hub, digit_zoos, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(SETTINGS | {"epochs": 1}))
     command = [sys.executable, str(ROOT / "recipes" / "train.py"), "--cpu", "--config", "config.yaml"]
-    command += ["--zoo", str(digit_zoos / "digits-mlp"), "--push-to", "org/encoder"]
+    command += ["--zoo", str(digit_zoos / "digits-mlp"), "--push-to", "org/encoder", "--private"]
     path = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     reader = hub.client_environment(tmp_path / "home", READER) | path
     done = subprocess.run(command, env=reader, capture_output=True, text=True, timeout=280, cwd=tmp_path)
@@ -80,7 +80,7 @@ def test_a_push_that_fails_keeps_the_training_and_says_how_to_go_on(hub, digit_z
     writer = hub.client_environment(tmp_path / "home", WRITER) | path
     done = subprocess.run(command, env=writer, capture_output=True, text=True, timeout=280, cwd=tmp_path)
     assert done.returncode == 2
-    assert "hf-sne push runs/train/predictor org/encoder" in " ".join(done.stderr.split())
+    assert "hf-sne push runs/train/predictor org/encoder --private" in " ".join(done.stderr.split())
     assert "403" in done.stderr
     assert (tmp_path / "runs" / "train" / "predictor" / "model.safetensors").is_file()
     assert hub.repos == {}

@@ -1,6 +1,8 @@
 """The Space: what is pushed, and the page as a browser shows it."""
 
 import os
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from hf_sne.hub import Destination, push, space_app
 from hf_sne.hub.space_app import score_page
 from hf_sne.pipelines import BUILT_IN_ENCODER, load_pipeline
 
+ROOT = Path(__file__).parents[2]
 STATE = {"fc1.weight": torch.linspace(-1, 1, 96).view(8, 12), "fc2.weight": torch.ones(3, 8)}
 
 
@@ -26,6 +29,8 @@ def test_a_space_names_its_predictor_and_shows_its_results(hub, capsys):
     files = hub.spaces["org/app"].files
     card = RepoCard(files["README.md"].decode())
     assert (card.data.sdk, card.data.app_file, card.data.models) == ("gradio", "app.py", ["org/sne"])
+    requires = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    assert card.data.python_version == requires[1]
     assert b"build_app('org/sne'" in files["app.py"]
     compile(files["app.py"], "app.py", "exec")
     assert b"hf-sne[space]==" in files["requirements.txt"]
@@ -36,6 +41,13 @@ def test_a_space_names_its_predictor_and_shows_its_results(hub, capsys):
 def test_a_space_of_what_is_not_on_the_hub_is_refused(hub, model, told):
     with pytest.raises(UserError, match=told):
         push(model, Destination("org/app"), space=True)
+    assert hub.spaces == {}
+
+
+def test_a_private_predictor_has_no_space(hub):
+    push(str(BUILT_IN_ENCODER), Destination("org/secret", private=True))
+    with pytest.raises(UserError, match="private"):
+        push("org/secret", Destination("org/app"), space=True)
     assert hub.spaces == {}
 
 
@@ -51,10 +63,15 @@ def test_a_visitor_does_not_see_what_the_owner_may(hub, pipe):
     assert "fc1" not in told
 
 
-def test_a_visitor_learns_nothing_of_the_machine(hub, pipe, tmp_path):
+def test_a_visitor_learns_nothing_of_the_machine(hub, pipe, tmp_path, monkeypatch):
     (tmp_path / "net.safetensors").write_bytes(save(STATE))
     there, gone = (score_page(pipe, str(tmp_path / name), None) for name in ("net.safetensors", "none.safetensors"))
     assert there == gone.replace("none.safetensors", "net.safetensors")
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there" / "file").write_bytes(b"")
+    here, nowhere = (score_page(pipe, name, None) for name in ("there/file", "there/none"))
+    assert here == nowhere.replace("there/none", "there/file")
     for name in ("", "a" * 5000, "a/" + "b" * 300, "\0", "../..", "org/none"):
         assert "Refused" in score_page(pipe, name, None)
 

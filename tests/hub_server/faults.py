@@ -16,6 +16,7 @@ class Fault:
         times: Calls that are struck; those after them are served as always.
         meanwhile: Happens on the Hub before the call is served: a commit, a rename, a removal.
         status: The answer is this error.
+        retry_after: Seconds that the error tells to wait.
         wait: Seconds of silence before the answer.
         cut_after: Bytes of the body after which the connection breaks off.
         bytes_per_second: How slowly the body comes.
@@ -25,6 +26,7 @@ class Fault:
     times: int = 1
     meanwhile: Callable[[], object] | None = None
     status: int | None = None
+    retry_after: int | None = None
     wait: float = 0.0
     cut_after: int | None = None
     bytes_per_second: int | None = None
@@ -40,5 +42,6 @@ class Fault:
         if self.meanwhile is not None:
             self.meanwhile()
         if self.status is not None:
-            raise Refusal(self.status, "Something went wrong on this Hub")
+            headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+            raise Refusal(self.status, "Something went wrong on this Hub", headers=headers)
         return serve()

@@ -131,6 +131,15 @@ def test_one_refusal_does_not_end_the_others(pipe, saved, tmp_path):
     assert all(result["refused"]["fix"] for result in (results[0], results[2]))
 
 
+def test_of_a_part_of_the_units_the_intervals_say_nothing(pipe, saved):
+    whole, part = pipe(saved), pipe(saved, max_parameters=300)
+    assert (part["interval"], part["zoo_interval"]) == ({"low": 0.0, "high": 1.0, "level": 0.9},) * 2
+    assert whole["zoo_interval"] != part["zoo_interval"]
+    assert (part["coverage"]["max_parameters"], whole["coverage"]["max_parameters"]) == (300, None)
+    total = whole["coverage"]["parameters_total"]
+    assert pipe(saved, max_parameters=total)["zoo_interval"] == whole["zoo_interval"]
+
+
 def test_a_predictor_that_does_not_exist_is_a_plain_error(tmp_path):
     with pytest.raises(HfSneError, match="cannot be loaded"):
         load_pipeline(str(tmp_path))

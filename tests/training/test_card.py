@@ -57,7 +57,7 @@ def test_where_the_baseline_ranks_better_is_said(tmp_path):
 
 def test_a_predictor_without_groups_left_out_says_so_and_names_do_no_harm(tmp_path):
     results = copy.deepcopy(RESULTS)
-    hostile = "zoo|<b>\n# heading"
+    hostile = "my zoo|<b>\n# heading"
     results["test"] = {hostile: next(iter(results["test"].values())) | {"best_third": None}}
     results["left_out"] = {}
     write_model_card(tmp_path, results)
@@ -65,3 +65,4 @@ def test_a_predictor_without_groups_left_out_says_so_and_names_do_no_harm(tmp_pa
     assert "No group of networks was left out" in card.text
     assert "<b>" not in card.text
     assert "\n# heading" not in card.text
+    assert {each.dataset_type for each in card.data.eval_results} == {"my-zoo-b-heading"}

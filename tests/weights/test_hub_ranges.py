@@ -4,6 +4,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -82,6 +83,30 @@ def test_without_a_hub_the_cache_serves(hub, tmp_path, monkeypatch):
     found, checkpoint = read(REPO, 2_000)
     assert checkpoint.commit == hub.repos[REPO].commit
     assert 0 < sum(tensor.numel() for tensor in found.values()) <= 2_000
+
+
+def test_a_hub_that_is_away_for_a_while_does_not_make_it_a_download(hub, tmp_path):
+    hub.faults = [Fault("GET .*resolve", times=5, cut_after=0)]
+    with pytest.raises(errors.HubOfflineError):
+        read(REPO, 2_000)
+    assert hub.faults[0].times == 0, "and all that came after would have been served"
+    assert not [path for path in (tmp_path / "cache").rglob("*.safetensors") if path.is_file()]
+
+
+def test_a_busy_hub_is_left_alone_as_long_as_it_asks(hub, monkeypatch):
+    pauses = []
+    monkeypatch.setattr("hf_sne.weights.remote_file.time", SimpleNamespace(sleep=pauses.append))
+    hub.faults = [Fault("GET .*resolve", status=429, retry_after=7)]
+    read(REPO, TOTAL)
+    assert pauses == [7.0]
+
+
+def test_a_hub_that_gives_a_byte_at_a_time_is_given_up(hub, monkeypatch):
+    monkeypatch.setattr("hf_sne.weights.remote_file.time", SimpleNamespace(sleep=lambda _: None))
+    hub.faults = [Fault("GET .*resolve", times=100, cut_after=1)]
+    with pytest.raises(errors.HubOfflineError):
+        read(REPO, TOTAL)
+    assert hub.faults[0].times > 90
 
 
 def test_refusals_leave_no_file_open(tmp_path):
