@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import time
+from types import SimpleNamespace
 
 import datasets
 import pytest
@@ -23,7 +25,7 @@ REPO = "org/encoder"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """The clients wait between their tries, which tells nothing here."""
-    monkeypatch.setattr(_http.time, "sleep", lambda _: None)
+    monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=lambda _: None, time=time.time))
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 1)
     monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 1)
 
