@@ -63,6 +63,30 @@ def test_nfn_sees_no_legal_permutation(kind):
     assert not torch.allclose(plain, broken, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["NP", "HNP"])
+def test_nfn_sees_no_legal_permutation_through_a_flatten(kind):
+    """Of four channels of nine places each the channels change places, and their groups of inputs with them."""
+    pytest.importorskip("nfn")
+    generator = torch.Generator().manual_seed(0)
+    conv, bias = (torch.randn(shape, generator=generator) for shape in ((4, 2, 3, 3), (4,)))
+    dense, last = (torch.randn(shape, generator=generator) for shape in ((5, 36), (5,)))
+    order = torch.tensor([2, 0, 3, 1])
+    groups, inputs = dense.view(5, 4, 9)[:, order].reshape(5, 36), torch.arange(36).view(9, 4).T.reshape(36)
+    networks = [
+        [Layer("conv", first, first_bias), Layer("linear", second, last)]
+        for first, first_bias, second in (
+            (conv, bias, dense),
+            (conv[order], bias[order], groups),
+            (conv[order], bias[order], dense[:, inputs]),
+        )
+    ]
+    torch.manual_seed(0)
+    module = NeuralFunctional(networks, kind).eval()
+    plain, permuted, broken = module(flat_weights(networks)).detach()
+    assert torch.allclose(plain, permuted, atol=1e-5)
+    assert not torch.allclose(plain, broken, atol=1e-5)
+
+
 def test_nfn_refuses_what_it_cannot_read():
     pytest.importorskip("nfn")
     with pytest.raises(UserError, match=r"layer 1 is of the role 'norm'"):

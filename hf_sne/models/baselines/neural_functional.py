@@ -78,8 +78,11 @@ class NeuralFunctional(nn.Module):
 
 
 def _shapes(network: Network) -> list[torch.Size]:
-    """Of the weight and the bias of every layer."""
-    shapes = []
+    """Of the weight and the bias of every layer; a dense layer after a flatten is a convolution over what it flattened.
+
+    Its inputs come in as many groups as the layer before has channels, and only the groups can change places.
+    """
+    shapes: list[torch.Size] = []
     for number, layer in enumerate(network):
         if layer.role not in ("linear", "conv") or layer.weight is None or layer.bias is None:
             lacking = " without bias" if layer.bias is None else ""
@@ -87,5 +90,9 @@ def _shapes(network: Network) -> list[torch.Size]:
                 f"layer {number} is of the role {layer.role!r}{lacking}",
                 fix="NFN reads linear and convolution layers with a bias alone",
             )
-        shapes += [layer.weight.shape, layer.bias.shape]
+        weight = layer.weight.shape
+        channels = shapes[-1][0] if shapes else weight[1]
+        if len(weight) == 2 and weight[1] != channels and weight[1] % channels == 0:
+            weight = torch.Size((weight[0], channels, weight[1] // channels, 1))
+        shapes += [weight, layer.bias.shape]
     return shapes
