@@ -40,6 +40,8 @@ class HubApp:
             answer = fault.answer(lambda: self._answer(scope, path, body))
         except Refusal as refusal:
             answer = refusal.answer()
+        if answer.status == 302 and fault.is_of_bytes:
+            fault.times, fault = fault.times + 1, _NO_FAULT
         await _send(answer, fault, send, head=scope["method"] == "HEAD")
 
     def _answer(self, scope: Message, path: str, body: bytes) -> Answer:

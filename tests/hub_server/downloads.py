@@ -1,6 +1,7 @@
-"""The content of a file, whole or a range of it."""
+"""The content of a file, whole or a range of it; that of large files lies on another host."""
 
 import re
+from urllib.parse import quote
 
 from hub_server.hub import Hub, sent_token
 from hub_server.messages import Answer, Refusal, Request
@@ -18,9 +19,24 @@ def resolve(hub: Hub, request: Request) -> Answer:
     blob = commit.files.get(name)
     if blob is None:
         raise Refusal(404, "Entry not found", "EntryNotFound", at)
-    etag, size = f'"{blob.etag}"', len(blob.content)
-    linked = {"X-Linked-ETag": etag, "X-Linked-Size": str(size)} if blob.lfs else {}
-    return _in_range(blob.content, request.headers.get("Range"), {**at, **linked, "ETag": etag})
+    etag = f'"{blob.etag}"'
+    if not blob.lfs:
+        return _in_range(blob.content, request.headers.get("Range"), {**at, "ETag": etag})
+    hub.handed_out[blob.etag] = blob.content
+    where = f"{hub.storage}/storage/resolve/{blob.etag}/{quote(name)}"
+    return Answer(
+        302, headers={**at, "X-Linked-ETag": etag, "X-Linked-Size": str(len(blob.content)), "Location": where}
+    )
+
+
+def stored(hub: Hub, request: Request) -> Answer:
+    """A large file, from another host than the Hub's, which wants no token of the Hub's to see."""
+    if request.headers.get("Authorization"):
+        raise Refusal(400, "Only one auth mechanism allowed")
+    content = hub.handed_out.get(request.parts["oid"])
+    if content is None:
+        raise Refusal(403, "Access denied")
+    return _in_range(content, request.headers.get("Range"), {"ETag": f'"{request.parts["oid"]}"'})
 
 
 def _in_range(content: bytes, asked: str | None, headers: dict[str, str]) -> Answer:

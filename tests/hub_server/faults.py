@@ -31,6 +31,11 @@ class Fault:
     cut_after: int | None = None
     bytes_per_second: int | None = None
 
+    @property
+    def is_of_bytes(self) -> bool:
+        """Whether only answers with a content are struck: of a large file the one of its storage."""
+        return self.cut_after is not None or self.bytes_per_second is not None
+
     def strikes(self, call: str) -> bool:
         """Whether this call is struck; counts it."""
         struck = self.times > 0 and re.search(self.calls, call) is not None

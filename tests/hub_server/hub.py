@@ -23,7 +23,7 @@ class Hub:
 
     ``tokens`` are the access tokens the Hub knows; without any, everybody may read and write everything.
     Listings come in pages of ``page_size`` entries. ``requests`` are the calls that were made, as ``"METHOD path"``;
-    ``faults`` what is to go wrong with some of them.
+    ``faults`` what is to go wrong with some of them. ``handed_out`` are the large files whose address was told.
     """
 
     repos: dict[str, HubRepo | MovedRepo] = field(default_factory=dict)
@@ -32,8 +32,14 @@ class Hub:
     tokens: dict[str, Role] = field(default_factory=dict)
     page_size: int = 1000
     url: str = ""
+    handed_out: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def storage(self) -> str:
+        """Where large files are handed out: for the clients another host."""
+        return self.url.replace("127.0.0.1", "localhost")
 
     def of_kind(self, kind: str | None) -> dict[str, HubRepo]:
         """The repositories that a URL names ``models`` (or nothing), ``datasets`` or ``spaces``."""

@@ -29,6 +29,7 @@ class Route:
 # Matched against the quoted path: a branch or a folder with a slash in its name is one part.
 ROUTES = (
     Route("GET", f"{_PAGE}/resolve/{_REVISION}/(?P<path>.+)", downloads.resolve),
+    Route("GET", "/storage/resolve/(?P<oid>[0-9a-f]+)/(?P<path>.+)", downloads.stored),
     Route("GET", f"{_API}(?:/revision/{_REVISION})?", read_calls.info),
     Route("GET", f"{_API}/tree/{_REVISION}(?:/(?P<path>.+))?", read_calls.tree),
     Route("POST", f"{_API}/paths-info/{_REVISION}", read_calls.paths_info),

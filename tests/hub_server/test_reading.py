@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub import HfFileSystem, get_session, hf_hub_url
+from huggingface_hub import HfFileSystem, get_session, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 from safetensors.torch import save
 
 from hub_server import HubRepo, HubServer
+from hub_server.conftest import READER
 
 REPO = "org/zoo"
 TABLE = bytes(range(200)) * 1000
@@ -54,6 +55,17 @@ def test_the_tree_and_its_folders(api, zoo):
     assert tree("cnn", recursive=True, revision=zoo.commit) == ["cnn/test.parquet", "cnn/train.parquet"]
     with pytest.raises(EntryNotFoundError):
         tree("none")
+
+
+def test_large_files_come_from_another_host_which_sees_no_token(hub, tmp_path):
+    hub.repos["org/secret"] = HubRepo({"model.safetensors": b"weights", "config.json": b"{}"}, private=True)
+    for name in ("model.safetensors", "config.json"):
+        hf_hub_download("org/secret", name, token=READER, cache_dir=tmp_path)
+    asked = [request for request in hub.requests if request.startswith("GET")]
+    assert [request.split("/")[1] for request in asked] == ["storage", "org"]
+    (address,) = (request.removeprefix("GET ") for request in asked if "storage" in request)
+    refused = get_session().get(f"{hub.storage}{address}", headers={"Authorization": f"Bearer {READER}"})
+    assert refused.status_code == 400
 
 
 def test_a_tree_in_pages_is_the_same_tree(hub, api, zoo):
