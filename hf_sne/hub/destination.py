@@ -48,7 +48,7 @@ class Destination:
             )
 
     @property
-    def told(self) -> str:
+    def described(self) -> str:
         """The repository with the choices that were made."""
         if self.create_pr:
             return f"{self.repo}, as a pull request"
@@ -62,8 +62,8 @@ class Destination:
             UserError: it is one of those, or the Hub cannot be reached.
         """
         with told(self.repo):
-            access = HfApi().whoami()["auth"]["accessToken"]
-        # What a token of fine-grained rights may do here is known when it is tried.
+            access = HfApi().whoami().get("auth", {}).get("accessToken", {})
+        # What a token of fine-grained rights, or of an application, may do here is known when it is tried.
         if access.get("role") == "read":
             raise UserError(
                 f"{self.repo}: the token may only read", fix="log in with one that may write: hf auth login"
@@ -93,7 +93,7 @@ class Parcel:
         sizes = {name: (self.folder / name).stat().st_size for name in there}
         total = f"{len(sizes)} files, {sum(sizes.values()) / 2**20:,.1f} MiB"
         repo_type = "data set" if self.repo_type == "dataset" else self.repo_type
-        head = f"would push the {self.kind}, {total}, to the {repo_type} {destination.told}"
+        head = f"would push the {self.kind}, {total}, to the {repo_type} {destination.described}"
         return "\n".join([head, *(f"  {name}  {size:,} bytes" for name, size in sizes.items())])
 
 
