@@ -26,8 +26,8 @@ REPO = "org/encoder"
 def impatient(monkeypatch):
     """The clients wait between their tries, which tells nothing here."""
     monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=lambda _: None, time=time.time))
-    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 1)
-    monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 1)
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
+    monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 0.5)
 
 
 def whole(repo):
@@ -90,7 +90,7 @@ def test_an_encoder_loads_through_faults_that_pass(hub, fault):
     [
         Fault("GET .*resolve.*safetensors", times=99, status=503),
         Fault("GET .*resolve.*safetensors", times=99, cut_after=1000),
-        Fault("resolve", times=99, wait=2),
+        Fault("resolve", times=99, wait=1),
     ],
     ids=["always busy", "never whole", "silent"],
 )
