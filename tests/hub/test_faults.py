@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import datasets
 import pytest
 from hub_server import Fault, HubRepo
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 from huggingface_hub.utils import _http
 
 from hf_sne import load_pipeline
@@ -25,7 +25,9 @@ REPO = "org/encoder"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """The clients wait between their tries, which tells nothing here."""
-    monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=lambda _: None, time=time.time))
+    hurried = SimpleNamespace(sleep=lambda _: None, time=time.time)
+    for client in (_http, file_download):
+        monkeypatch.setattr(client, "time", hurried)
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
     monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 0.5)
 
