@@ -13,6 +13,7 @@ from hf_sne.hub.predictor import pack_predictor
 from hf_sne.hub.space import pack_space
 from hf_sne.hub.zoo import pack_zoo
 from hf_sne.models.sne import SneConfig
+from hf_sne.weights.files import path_exists
 from hf_sne.zoo.manifest import MANIFEST
 
 
@@ -36,12 +37,12 @@ def push(source: str, destination: Destination, *, space: bool = False, dry_run:
 
 def _pack(source: str, repo: str, scratch: Path) -> Parcel:
     folder = Path(source)
-    # Unlike Path.is_file, these take every text, such as one that is too long.
+    # Unlike Path.is_file, this takes every text, such as one that is too long.
     if os.path.isfile(folder / MANIFEST):  # noqa: PTH113
         return pack_zoo(folder, repo, scratch)
     if _model_type(folder) == SneConfig.model_type:
         return pack_predictor(folder, repo, scratch)
-    if source in METRICS and not os.path.exists(folder):  # noqa: PTH110
+    if source in METRICS and not path_exists(source):
         return pack_metric(source, repo, scratch)
     raise UserError(
         f"{source}: neither a zoo ({MANIFEST}), nor a predictor (config.json), nor a metric",

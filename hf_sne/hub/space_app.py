@@ -1,6 +1,5 @@
 """The page of a Space: a checkpoint in, its score with what is known about it out."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from hf_sne.optional import require
 from hf_sne.pipelines import WeightPerformancePipeline, load_pipeline, refusal
 from hf_sne.pipelines.html_report import html_fragment
 from hf_sne.weights import open_checkpoint
+from hf_sne.weights.files import path_exists
 from hf_sne.weights.hub import is_repo_id, repo_not_found
 
 # Numbers that are read of one checkpoint, so that anybody's choice fits into a small machine's memory.
@@ -73,17 +73,15 @@ def _check_name(source: str) -> None:
     """Refuse what is no name on the Hub, and what is a path here too: nobody's business what lies on the machine."""
     if not is_repo_id(source) or source.startswith("."):
         raise UserError(f"{source[:200]}: not the name of a model on the Hub", fix="name it as ORG/NAME")
-    # Unlike Path.exists, this takes every text. The answer is that for a name which nobody has taken.
-    if os.path.exists(source):  # noqa: PTH110
+    # The answer is that for a name which nobody has taken.
+    if path_exists(source):
         raise repo_not_found(source)
 
 
 def _score(pipe: WeightPerformancePipeline, source: str) -> Any:
     """Explained where that takes seconds; without a token, so that a visitor sees what everybody may see."""
-    options: Any = {"token": False, "max_parameters": MAX_PARAMETERS}
-    with open_checkpoint(source, **options) as checkpoint:
-        explain = len(checkpoint.layers) * checkpoint.read_elements <= MAX_EXPLAINED
-    return pipe(source, explain=explain, **options)
+    with open_checkpoint(source, token=False, max_parameters=MAX_PARAMETERS) as checkpoint:
+        return pipe(checkpoint, explain=len(checkpoint.layers) * checkpoint.read_elements <= MAX_EXPLAINED)
 
 
 def _named_as_uploaded(result: Any, upload: str) -> Any:

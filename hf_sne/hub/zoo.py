@@ -22,8 +22,7 @@ def pack_zoo(folder: Path, repo: str, scratch: Path) -> Parcel:
         ManifestError: a file differs from the manifest.
     """
     require("matplotlib", "the card's histogram", "plot")
-    _verify(folder)
-    for name in (*Manifest.read(folder).files, CARD, MANIFEST):
+    for name in {*_verified(folder).files, *_WRITTEN}:
         if (folder / name).is_file():
             (scratch / name).parent.mkdir(parents=True, exist_ok=True)
             if name in _WRITTEN:
@@ -36,9 +35,10 @@ def pack_zoo(folder: Path, repo: str, scratch: Path) -> Parcel:
     return Parcel(scratch, files, "zoo", "dataset", marker=MANIFEST, stale=["data/*", "weights/*"])
 
 
-def _verify(folder: Path) -> None:
-    known = tuple(f"{name}:" for name in _WRITTEN)
-    faults = [fault for fault in Manifest.read(folder).faults(folder) if not fault.startswith(known)]
+def _verified(folder: Path) -> Manifest:
+    manifest, exempt = Manifest.read(folder), tuple(f"{name}:" for name in _WRITTEN)
+    faults = [fault for fault in manifest.faults(folder) if not fault.startswith(exempt)]
     if faults:
         fix = "remove the folder, then make or convert the zoo anew"
         raise ManifestError(f"{folder}: {'; '.join(faults)}", fix=fix)
+    return manifest

@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hf_sne.escape import visible
+from hf_sne.pipelines.bars import LEAST_FULL_BAR, strongest
 from hf_sne.version import __version__
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# Rows of a checkpoint's layer strip.
-_MOST_LAYERS = 60
-# Attribution from which on a bar may be as wide as there is room.
-_LEAST_FULL_BAR = 0.1
 
 
 def html_page(results: Sequence[Mapping[str, Any]], title: str = "Predicted test accuracy") -> str:
@@ -37,8 +34,8 @@ def _body(results: Sequence[Mapping[str, Any]], title: str) -> str:
     scored = sorted((each for each in results if "score" in each), key=lambda each: -each["score"])
     refused = [each for each in results if "refused" in each]
     template = _environment().get_template("report_body.html")
-    # One scale for the page, and one that does not make much of next to nothing.
-    most = max([_LEAST_FULL_BAR, *(abs(layer["attribution"]) for each in scored for layer in each.get("layers", ()))])
+    # One scale for the page.
+    most = max([LEAST_FULL_BAR, *(abs(layer["attribution"]) for each in scored for layer in each.get("layers", ()))])
     body: str = template.render(title=title, scored=scored, refused=refused, most=most, version=__version__)
     return body
 
@@ -54,7 +51,7 @@ def _environment() -> Any:
         "visible": visible,
         "share": _share,
         "span": _span,
-        "strongest": _strongest,
+        "strongest": strongest,
         "width": _width,
     }
     return environment
@@ -66,12 +63,6 @@ def _share(value: float) -> str:
 
 def _span(interval: Mapping[str, float]) -> str:
     return f"left:{_share(interval['low'])};width:{_share(interval['high'] - interval['low'])}"
-
-
-def _strongest(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those with the largest attributions, in their own order."""
-    by_size = sorted(range(len(layers)), key=lambda place: -abs(layers[place]["attribution"]))
-    return [layers[place] for place in sorted(by_size[:_MOST_LAYERS])]
 
 
 def _width(attribution: float, most: float) -> str:

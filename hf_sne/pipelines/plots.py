@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from hf_sne.escape import visible
 from hf_sne.optional import require
+from hf_sne.pipelines.bars import LEAST_FULL_BAR, strongest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_PANELS = 20
-MAX_BARS = 60
 _MAX_NAME = 60
-# Attributions: up to where the axis goes at least, and room for the numbers beside the bars.
-_LEAST_FULL, _ROOM = 0.1, 0.08
+# For the numbers beside bars of attributions.
+_ROOM = 0.08
 # Okabe and Ito's colours, told apart by colour-blind readers too; the markers tell families apart in print.
 _STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
 
@@ -91,15 +91,15 @@ def reliability_diagram(levels: Sequence[float], coverages: Mapping[str, Sequenc
 def attribution_bars(results: Sequence[Mapping[str, Any]], path: Path) -> None:
     """What training each layer adds to the score of explained checkpoints, as a PNG: a panel a checkpoint.
 
-    Of the first ``MAX_PANELS`` checkpoints, and of each the ``MAX_BARS`` layers with the largest bars, in their order.
+    Of the first ``MAX_PANELS`` checkpoints, and of each the strongest layers, in their order.
     """
     require("matplotlib", "drawing", "plot")
     from matplotlib.figure import Figure
 
     results = results[:MAX_PANELS]
-    shown = [_largest(result["layers"]) for result in results]
+    shown = [strongest(result["layers"]) for result in results]
     rows = [max(1, len(layers)) for layers in shown]
-    # One scale for all, and one that does not make much of next to nothing.
+    # One scale for all.
     found = [layer["attribution"] for layers in shown for layer in layers]
     low, high = min(found, default=0.0), max(found, default=0.0)
     figure = Figure(figsize=(7.0, sum(0.24 * count + 1.1 for count in rows)), layout="constrained")
@@ -109,7 +109,7 @@ def attribution_bars(results: Sequence[Mapping[str, Any]], path: Path) -> None:
         colours = [_STYLES[0][0] if value > 0 else _STYLES[1][0] for value in values]
         bars = axes.barh(range(len(layers)), values, color=colours)
         axes.bar_label(bars, fmt="%+.3f", fontsize=7, padding=2)
-        axes.set_xlim(min(0.0, low) - _ROOM, max(_LEAST_FULL, high) + _ROOM)
+        axes.set_xlim(min(0.0, low) - _ROOM, max(LEAST_FULL_BAR, high) + _ROOM)
         axes.tick_params(axis="x", labelsize=8)
         axes.set_yticks(range(len(layers)), [_shown(layer["name"]) for layer in layers], fontsize=8)
         axes.invert_yaxis()
@@ -117,11 +117,6 @@ def attribution_bars(results: Sequence[Mapping[str, Any]], path: Path) -> None:
         axes.set_title(f"{_shown(result['checkpoint']['source'])}: predicted {result['score']:.3f}", fontsize=9)
         axes.set_xlabel("what training the layer adds to the score", fontsize=8)
     figure.savefig(path, dpi=130, format="png")
-
-
-def _largest(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    chosen = sorted(range(len(layers)), key=lambda place: -abs(layers[place]["attribution"]))[:MAX_BARS]
-    return [layers[place] for place in sorted(chosen)]
 
 
 def _shown(name: object) -> str:

@@ -1,6 +1,5 @@
 """The ``weight-performance-prediction`` pipeline: a checkpoint in, a predicted test accuracy with its doubts out."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from os import PathLike
@@ -20,6 +19,7 @@ from hf_sne.models.sne.calibration_sne import Assessment, Calibration
 from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError, OutOfDistributionError
 from hf_sne.pipelines.explain import LayerAttribution, UntrainedLayer, layer_attributions
 from hf_sne.weights import Checkpoint, Layer, open_checkpoint
+from hf_sne.weights.files import path_exists
 from hf_sne.weights.hub import is_repo_id
 
 TASK = "weight-performance-prediction"
@@ -36,7 +36,7 @@ _TRAVELING = {
     "type": "multimodal",
 }
 
-Source = str | PathLike[str] | Mapping[str, Tensor] | nn.Module
+Source = str | PathLike[str] | Mapping[str, Tensor] | nn.Module | Checkpoint
 
 
 class Neighbour(TypedDict):
@@ -71,9 +71,10 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
     """Predict the test accuracy of checkpoints from their weights alone.
 
     Input, single or in a list: a safetensors file, a folder (single or sharded), a Hub repo id, a ``state_dict``, an
-    ``nn.Module``; with ``allow_pickle=True`` also a PyTorch pickle, read in a child process under limits. Output:
-    :class:`PerformancePrediction`. What cannot be scored raises an :class:`hf_sne.errors.HfSneError`, never a number;
-    :meth:`iterate` gives it as a :class:`Refusal` and goes on.
+    ``nn.Module``, or a :class:`hf_sne.weights.Checkpoint`, which is closed at the end; with ``allow_pickle=True`` also
+    a PyTorch pickle, read in a child process under limits. Output: :class:`PerformancePrediction`. What cannot be
+    scored raises an :class:`hf_sne.errors.HfSneError`, never a number; :meth:`iterate` gives it as a :class:`Refusal`
+    and goes on.
 
     With ``explain=True`` the result also tells, layer by layer, what the score rests on, at the cost of four scores a
     layer, and which networks of the training zoos are nearest. With ``strict=True`` networks unlike the training zoos'
@@ -138,7 +139,8 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
 
     def preprocess(self, inputs: Source, **parameters: Any) -> dict[str, Any]:
         """Open and check the checkpoint; nothing but its header is read yet."""
-        return {"checkpoint": open_checkpoint(inputs, **parameters), "limits": parameters.get("limits", Limits())}
+        checkpoint = inputs if isinstance(inputs, Checkpoint) else open_checkpoint(inputs, **parameters)
+        return {"checkpoint": checkpoint, "limits": parameters.get("limits", Limits())}
 
     def _forward(self, model_inputs: dict[str, Any], explain: bool = False, strict: bool = False) -> dict[str, Any]:
         """Stream the chunks through the encoder, so that memory does not grow with the checkpoint."""
@@ -270,8 +272,7 @@ def load_pipeline(
     register()
     name = str(BUILT_IN_ENCODER) if model is None else model
     fix = "name a folder or a Hub repo that holds an SNE predictor"
-    # Unlike Path.exists, this takes every text.
-    if not os.path.exists(name) and not is_repo_id(name):  # noqa: PTH110
+    if not path_exists(name) and not is_repo_id(name):
         raise UserError(f"the predictor {name}: no such folder, and not the name of a Hub repo", fix=fix)
     try:
         pipe: WeightPerformancePipeline = transformers.pipeline(TASK, model=name, revision=revision, device=device)

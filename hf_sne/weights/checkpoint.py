@@ -3,27 +3,22 @@
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from torch import Tensor, nn
 
 from hf_sne.limits import Limits
 from hf_sne.weights.checks import Totals
 from hf_sne.weights.errors import HubOfflineError, PickleRefusedError, RevisionMissingError, SourceNotFoundError
-from hf_sne.weights.files import CheckpointFile, Contents, find_weights, read_files
+from hf_sne.weights.files import CheckpointFile, Contents, find_weights, path_exists, read_files
 from hf_sne.weights.layers import arrange_layers
 from hf_sne.weights.memory import gather, named_tensors
 from hf_sne.weights.naming import without_wrappers
 from hf_sne.weights.sampling import sample_units
 from hf_sne.weights.shards import INDEX_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIX
 from hf_sne.weights.tensors import Skipped
-
-if TYPE_CHECKING:
-    from hf_sne.weights.hub import Snapshot
-
-    _Found = tuple[Contents, str] | Snapshot | None
 
 _FILE_SUFFIXES = (SAFETENSORS_SUFFIX, INDEX_SUFFIX, *PICKLE_SUFFIXES)
 
@@ -118,70 +113,55 @@ def open_checkpoint(
         return _open_object(source, limits, max_parameters)
     named = os.fspath(source)
     with ExitStack() as stack:
-        # Unlike Path.exists, this takes every text, such as one with a NUL in it.
-        if os.path.exists(named):  # noqa: PTH110
+        commit: str | None = None
+        if path_exists(named):
             if revision is not None:
                 raise RevisionMissingError(named, found=f"{revision} of a local path", allowed="a Hub repository's")
             folder, file = find_weights(Path(named), allow_pickle=allow_pickle)
-            where: PurePath = folder
-            commit = None
+            contents = read_files(folder, file, folder, stack, allow_pickle=allow_pickle, limits=limits)
         else:
-            found: _Found = None
-            if max_parameters is not None:
-                found = _read_by_ranges(named, revision, token, limits, stack, allow_pickle=allow_pickle)
-            if isinstance(found, tuple):
-                return _holding(named, found[0], stack, commit=found[1], max_parameters=max_parameters)
-            snapshot = found or _download(named, revision, token, allow_pickle=allow_pickle, limits=limits)
-            folder, file, commit = snapshot.folder, snapshot.file, snapshot.commit
-            where = PurePosixPath(named)
-        contents = read_files(folder, file, where, stack, allow_pickle=allow_pickle, limits=limits)
-        return _holding(named, contents, stack, commit=commit, max_parameters=max_parameters)
+            by_ranges = max_parameters is not None
+            contents, commit = _read_repo(
+                named, revision, token, stack, allow_pickle=allow_pickle, limits=limits, by_ranges=by_ranges
+            )
+        checkpoint = Checkpoint(named, contents, commit=commit, max_parameters=max_parameters, stack=stack)
+        # It takes the open files over once nothing can be refused any more.
+        checkpoint._stack = stack.pop_all()
+        return checkpoint
 
 
-def _holding(
-    source: str, contents: Contents, stack: ExitStack, *, commit: str | None, max_parameters: int | None
-) -> Checkpoint:
-    """A checkpoint that takes the open files over once nothing can be refused any more."""
-    checkpoint = Checkpoint(source, contents, commit=commit, max_parameters=max_parameters, stack=stack)
-    checkpoint._stack = stack.pop_all()
-    return checkpoint
-
-
-def _download(
-    source: str, revision: str | None, token: str | bool | None, *, allow_pickle: bool, limits: Limits
-) -> "Snapshot":
-    # The Hub client is slow to import, and most checkpoints are local.
-    from hf_sne.weights.hub import download
-
-    _check_repo_id(source)
-    return download(source, revision=revision, token=token, allow_pickle=allow_pickle, limits=limits)
-
-
-def _read_by_ranges(
+def _read_repo(
     source: str,
     revision: str | None,
     token: str | bool | None,
-    limits: Limits,
     stack: ExitStack,
     *,
     allow_pickle: bool,
-) -> "_Found":
-    """The tensors where they are, and the commit; of a Hub that is away what is in the cache; None of pickles.
-
-    Never a download: it would break the budget.
-    """
-    from hf_sne.weights.hub import cached
-    from hf_sne.weights.hub_ranges import open_remote
+    limits: Limits,
+    by_ranges: bool,
+) -> tuple[Contents, str]:
+    """The tensors of a Hub repository and its commit; a pickle is downloaded also where ranges are asked for."""
+    # The Hub client is slow to import, and most checkpoints are local.
+    from hf_sne.weights.hub import cached, download
 
     _check_repo_id(source)
-    try:
-        return open_remote(source, revision=revision, token=token, limits=limits, stack=stack)
-    except HubOfflineError:
-        return cached(source, revision, allow_pickle=allow_pickle)
-    except PickleRefusedError:
-        if allow_pickle:
-            return None
-        raise
+    snapshot = None
+    if by_ranges:
+        from hf_sne.weights.hub_ranges import open_remote
+
+        try:
+            return open_remote(source, revision=revision, token=token, limits=limits, stack=stack)
+        except HubOfflineError:
+            # A download would break the budget.
+            snapshot = cached(source, revision, allow_pickle=allow_pickle)
+        except PickleRefusedError:
+            if not allow_pickle:
+                raise
+    if snapshot is None:
+        snapshot = download(source, revision=revision, token=token, allow_pickle=allow_pickle, limits=limits)
+    where = PurePosixPath(source)
+    contents = read_files(snapshot.folder, snapshot.file, where, stack, allow_pickle=allow_pickle, limits=limits)
+    return contents, snapshot.commit
 
 
 def _check_repo_id(source: str) -> None:

@@ -1,5 +1,6 @@
 """Files of weights -> named tensors: one file, or the shards of an index."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -52,6 +53,11 @@ class Contents:
     skipped: list[Skipped] = field(default_factory=list)
     files: list[CheckpointFile] = field(default_factory=list)
     fetched: Callable[[], int] | None = None
+
+
+def path_exists(text: str) -> bool:
+    """Whether something lies at that path; unlike ``Path.exists`` of every text: too long, or with a NUL in it."""
+    return os.path.exists(text)  # noqa: PTH110
 
 
 def find_weights(path: Path, *, allow_pickle: bool) -> tuple[Path, str]:

@@ -55,10 +55,10 @@ def open_large(source: str, revision: str | None, name: str, network: str, layou
     """Weights [elements] of one network in a shard of a local zoo folder or of one on the Hub."""
     if not _SHARD.fullmatch(name) or ".." in PurePosixPath(name).parts:
         raise UserError(f"{source}: weights in {name!r}, allowed are safetensors files below weights/", fix=DAMAGED)
+    path = Path(source) / name
+    if not Path(source).is_dir():
+        path = Path(hf_hub_download(source, name, repo_type="dataset", revision=revision))
     try:
-        path = Path(source) / name
-        if not Path(source).is_dir():
-            path = Path(hf_hub_download(source, name, repo_type="dataset", revision=revision))
         with safe_open(path, framework="pt") as file:
             found = [file.get_tensor(f"{network}/{place.name}").float() for place in layout.tensors]
     except (SafetensorError, OSError) as error:

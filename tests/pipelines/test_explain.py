@@ -8,8 +8,9 @@ import torch
 from networks import cnn, layers_of, mlp
 
 from hf_sne.pipelines import BUILT_IN_ENCODER, load_pipeline
+from hf_sne.pipelines.bars import MAX_BARS
 from hf_sne.pipelines.explain import DRAWS, UntrainedTensor, layer_attributions, untrained
-from hf_sne.pipelines.plots import MAX_BARS, MAX_PANELS, attribution_bars
+from hf_sne.pipelines.plots import MAX_PANELS, attribution_bars
 from hf_sne.pipelines.report import explanation_table, neighbour_table
 from hf_sne.weights import open_checkpoint
 
