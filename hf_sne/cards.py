@@ -27,8 +27,8 @@ def render_card(template: str, card_data: Any, **facts: Any) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 network``, ``2,000 networks``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """``1 network``, ``2,000 networks``, ``2 processes``."""
+    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('s') else 's'}"
 
 
 def _read(template: str) -> str:

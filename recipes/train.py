@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from hf_sne.pipelines.plots import reliability_diagram, scatter_panels
 from hf_sne.training import trainer
 from hf_sne.training.card import PREDICTED, RELIABILITY, RESULTS, write_model_card
 from hf_sne.training.config import TrainingConfig
+from hf_sne.training.emissions import emissions_of, measured_emissions
 from hf_sne.training.experiment import PREDICTOR, run_experiment
 from hf_sne.training.measure import Measured
 from hf_sne.zoo.atomic import write_bytes
@@ -42,6 +44,9 @@ def main(
     private: Annotated[bool, typer.Option("--private", help="With --push-to: make a new repository private.")] = False,
     processes: Annotated[int, typer.Option(help="Stop unless there are this many processes; 0: any number.")] = 0,
     cpu: Annotated[bool, typer.Option("--cpu", help="Do not use a GPU.")] = False,
+    carbon: Annotated[
+        str | None, typer.Option(metavar="COUNTRY", help="Measure energy and CO2 (extra: carbon); FRA, USA, ...")
+    ] = None,
 ) -> None:
     """Train, calibrate and measure SNE beside the weight-statistics baseline."""
     console = Console(stderr=True)
@@ -65,29 +70,17 @@ def main(
                 if accelerator.is_main_process and not console.is_terminal:
                     console.print(f"{stage}: epoch {done} {figures}" if progress else stage)
 
-            results, rows = run_experiment(settings, zoos, output, accelerator, report)
+            with measured_emissions(carbon, output) if carbon and accelerator.is_main_process else nullcontext():
+                results, rows = run_experiment(settings, zoos, output, accelerator, report)
             bar.remove_task(task)
         accelerator.end_training()
     except UserError as error:
         console.print(f"error: {visible(str(error))}", style="red", markup=False)
         raise typer.Exit(2) from error
     if accelerator.is_main_process:
-        predictor = output / PREDICTOR
-        write_bytes(predictor / RESULTS, json.dumps(results, indent=1).encode() + b"\n")
-        _write_predictions(rows, output / "predictions.csv")
-        _draw(rows, settings.zoos, results["reliability"], predictor, console)
-        write_model_card(predictor, results)
-        for zoo, row in results["test"].items():
-            sne, baseline = (spread(row[name]["kendall_tau"], ".3f") for name in ("sne", "weight_statistics"))
-            console.print(f"{visible(zoo):24} tau  SNE {sne}  weight statistics {baseline}", markup=False)
-        if results["radius"][1] >= EVERYTHING:
-            console.print("the intervals are [0, 1]: leave_out names no groups of networks to set them by")
-        console.print(f"predictions: {output}; predictor, results and figures: {predictor}")
-        console.print(
-            f"to use it: hf-sne score ... --model {predictor}; to publish it: hf-sne push {predictor} ORG/NAME"
-        )
+        _keep(results | ({"emissions": emissions_of(output)} if carbon else {}), rows, output, console)
         if destination is not None:
-            _push(predictor, destination, console)
+            _push(output / PREDICTOR, destination, console)
 
 
 def _settings(config: Path | None, named: list[str] | None, root: Path) -> tuple[TrainingConfig, Path]:
@@ -105,6 +98,22 @@ def _settings(config: Path | None, named: list[str] | None, root: Path) -> tuple
         raise UserError(f"zoos in {len(parents)} folders: {found}", fix="put them, or links to them, into one folder")
     names = [folders[zoo].name if zoo in folders else zoo for zoo in named]
     return replace(settings, zoos=names), parents.pop() if parents else root
+
+
+def _keep(results: dict[str, Any], rows: list[Measured], output: Path, console: Console) -> None:
+    """Results, predictions, figures and card, beside the predictor; the main figures on the terminal."""
+    predictor = output / PREDICTOR
+    write_bytes(predictor / RESULTS, json.dumps(results, indent=1).encode() + b"\n")
+    _write_predictions(rows, output / "predictions.csv")
+    _draw(rows, results["config"]["zoos"], results["reliability"], predictor, console)
+    write_model_card(predictor, results)
+    for zoo, row in results["test"].items():
+        sne, baseline = (spread(row[name]["kendall_tau"], ".3f") for name in ("sne", "weight_statistics"))
+        console.print(f"{visible(zoo):24} tau  SNE {sne}  weight statistics {baseline}", markup=False)
+    if results["radius"][1] >= EVERYTHING:
+        console.print("the intervals are [0, 1]: leave_out names no groups of networks to set them by")
+    console.print(f"predictions: {output}; predictor, results and figures: {predictor}")
+    console.print(f"to use it: hf-sne score ... --model {predictor}; to publish it: hf-sne push {predictor} ORG/NAME")
 
 
 def _push(predictor: Path, destination: Destination, console: Console) -> None:

@@ -54,6 +54,7 @@ def write_model_card(folder: Path, results: Mapping[str, Any], repo: str = "") -
         left_out=list(_left_out(results["left_out"])),
         groups=len(results["left_out"]),
         data=", ".join(markdown(data) for data in results["coverage"]["data"]),
+        emissions=results.get("emissions"),
         config=yaml.safe_dump(config, sort_keys=False).strip(),
     )
     write_bytes(folder / CARD, card.encode())
@@ -67,8 +68,21 @@ def _metadata(name: str, results: Mapping[str, Any]) -> Any:
         tags=["hf_sne", "weight-space", "model-zoo", "performance-prediction", _TASK],
         model_name=name,
         datasets=results.get("zoos_on_hub") or None,
+        co2_eq_emissions=_emissions(results),
         eval_results=[result for zoo, row in results["test"].items() for result in _eval_results(zoo, row)],
     )
+
+
+def _emissions(results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """As the Hub's metadata tell them; None where they were not measured."""
+    measured = results.get("emissions")
+    return measured and {
+        "emissions": round(measured["co2_grams"], 3),
+        "source": f"codecarbon {measured['codecarbon']}",
+        "training_type": "pre-training",
+        "geographical_location": measured["country"],
+        "hardware_used": results["system"]["device"],
+    }
 
 
 def _eval_results(zoo: str, row: Mapping[str, Any]) -> Iterator[Any]:

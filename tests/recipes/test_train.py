@@ -39,7 +39,7 @@ def _launch(root, folder, *options, processes=1, environment=None, **changes):
 @pytest.fixture(scope="module")
 def trained(digit_zoos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
-    done = _launch(digit_zoos, folder, "--processes", "2", processes=2)
+    done = _launch(digit_zoos, folder, "--processes", "2", "--carbon", "FRA", processes=2)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
@@ -48,6 +48,7 @@ def test_two_processes_train_one_predictor(trained):
     results = json.loads((trained / "out" / "predictor" / "results.json").read_text())
     assert results["system"]["processes"] == 2
     assert set(results["test"]) == {"digits-mlp", "digits-cnn"}
+    assert results["emissions"]["co2_grams"] > 0
     assert (trained / "out" / "predictor" / "model.safetensors").is_file()
     history = json.loads((trained / "out" / "state" / "history.json").read_text())["history"]
     assert [epoch["epoch"] for epoch in history] == [0, 1]

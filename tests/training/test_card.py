@@ -43,6 +43,18 @@ def test_the_card_of_the_built_in_encoder_is_that_of_its_results(tmp_path):
     assert (tmp_path / CARD).read_text() == (BUILT_IN_ENCODER / CARD).read_text()
 
 
+def test_emissions_are_told_where_they_were_measured(tmp_path):
+    write_model_card(tmp_path, RESULTS)
+    card = ModelCard.load(tmp_path / CARD)
+    assert "The energy was not measured." in card.text
+    assert card.data.get("co2_eq_emissions") is None
+    measured = {"co2_grams": 12.3456, "energy_kwh": 0.25, "seconds": 5400, "country": "FRA", "codecarbon": "3.3.2"}
+    write_model_card(tmp_path, RESULTS | {"emissions": measured})
+    card = ModelCard.load(tmp_path / CARD)
+    assert "0.25 kWh in 1.5 hours,\n12.3 g of CO2 equivalents with the electricity of FRA" in card.text
+    assert card.data["co2_eq_emissions"]["emissions"] == 12.346
+
+
 def test_where_the_baseline_ranks_better_is_said(tmp_path):
     results = copy.deepcopy(RESULTS)
     zoo, row = next(iter(results["test"].items()))

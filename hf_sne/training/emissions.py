@@ -1,0 +1,63 @@
+"""Energy and carbon dioxide of a training, measured by codecarbon where that is asked for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hf_sne.errors import UserError
+from hf_sne.optional import require
+
+# Written by codecarbon: a row for each time the training was run, so that one which was resumed is counted whole.
+_FILE = "emissions.csv"
+
+
+class CountryError(UserError):
+    """A country of which codecarbon does not know how its electricity is made."""
+
+
+@contextmanager
+def measured_emissions(country: str, folder: Path) -> Iterator[None]:
+    """Measure what the machine uses inside the block; :func:`emissions_of` tells it.
+
+    Args:
+        country: Where the machine stands, by its three letters (ISO 3166: ``FRA``).
+        folder: Where ``emissions.csv`` goes.
+
+    Raises:
+        MissingPackageError: codecarbon is not installed.
+        CountryError: codecarbon does not know the country.
+    """
+    require("codecarbon", "measuring emissions", "carbon")
+    from codecarbon import OfflineEmissionsTracker
+    from codecarbon.input import DataSource
+
+    known = DataSource().get_global_energy_mix_data()
+    if country not in known:
+        raise CountryError(f"no country {country!r}", fix="give its three letters, such as FRA, USA or IND")
+    folder.mkdir(parents=True, exist_ok=True)
+    tracker = OfflineEmissionsTracker(
+        country_iso_code=country, output_dir=str(folder), output_file=_FILE, log_level="error", allow_multiple_runs=True
+    )
+    tracker.start()
+    try:
+        yield
+    finally:
+        tracker.stop()
+
+
+def emissions_of(folder: Path) -> dict[str, Any]:
+    """What was measured in a folder so far: ``co2_grams`` (equivalents), ``energy_kwh``, ``seconds``, ``country``
+    and the ``codecarbon`` version that estimated them.
+    """
+    import pandas as pd
+
+    rows = pd.read_csv(folder / _FILE)
+    last = rows.iloc[-1]
+    return {
+        "co2_grams": float(rows["emissions"].sum() * 1000),
+        "energy_kwh": float(rows["energy_consumed"].sum()),
+        "seconds": float(rows["duration"].sum()),
+        "country": str(last["country_iso_code"]),
+        "codecarbon": str(last["codecarbon_version"]),
+    }
