@@ -1,46 +1,36 @@
-"""Kendall tau of many bootstrap resamples at once, so that predictors can be compared on the same resamples.
+"""Bootstrap resamples of whole runs, the same for all predictors, so that they can be compared on each.
 
-A resample is told by how often it holds each network. Tau-b of a resample is then a ratio of quadratic forms in these
-counts: with the sign matrices S_p[i, j] = sign(p_i - p_j) and S_t, it is
-c'(S_p * S_t)c / sqrt(c'|S_p|c c'|S_t|c), for copies of one network are tied with each other in both.
+A resample is told by how often it holds each run. Copies of one run are not two runs: their checkpoints are paired with
+each other as often as in the run itself, and not as those of different runs are, which would raise the share of pairs
+within a run, nearly always ranked better than others, in every resample above that of all networks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hf_sne.evaluation.arrays import finite_pair
-from hf_sne.evaluation.bootstrap import Interval
+from hf_sne.errors import UserError
+from hf_sne.evaluation.arrays import finite_pair, same_length
 
 Floats = NDArray[np.float64]
+# Networks whose pairs with all others are held at once.
+_ROWS = 256
 
 
-def draw_counts(runs: Sequence[str], resamples: int, seed: int) -> Floats:
-    """[1 + resamples, n]: how often each network is drawn when as many runs as there are are drawn with replacement.
+@dataclass(frozen=True)
+class Interval:
+    """A metric's value on all networks and the bounds of its interval at the confidence ``level``."""
 
-    Row 0 holds every network once. The draws depend on the seed and the set of runs alone.
-    """
-    names, place = np.unique(np.asarray(runs), return_inverse=True)
-    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
-    counts = np.concatenate([np.ones((1, len(names))), drawn])
-    per_network: Floats = counts[:, place].astype(np.float64)
-    return per_network
+    value: float
+    low: float
+    high: float
+    level: float
 
-
-def resampled_tau(predictions: ArrayLike, targets: ArrayLike, counts: Floats) -> Floats:
-    """Tau-b [r] of predictions [n] in the resamples ``counts`` [r, n]; 0.0 where nothing was ranked.
-
-    Raises ``UserError`` on n < 2, unequal lengths, a NaN or an infinity.
-    """
-    signs = [np.sign(values[:, None] - values[None, :]) for values in finite_pair(predictions, targets)]
-    agreement, untied, untied_targets = (
-        ((counts @ matrix) * counts).sum(1) for matrix in (signs[0] * signs[1], *map(np.abs, signs))
-    )
-    pairs = np.sqrt(untied * untied_targets)
-    taus: Floats = np.divide(agreement, pairs, out=np.zeros_like(pairs), where=pairs > 0)
-    return taus
+    def scaled(self, factor: float) -> "Interval":
+        """Give the interval of the metric times a positive constant."""
+        return Interval(self.value * factor, self.low * factor, self.high * factor, self.level)
 
 
 @dataclass(frozen=True)
@@ -61,3 +51,86 @@ class Resampled:
         """Percentile bootstrap interval."""
         low, high = np.quantile(self.values[1:], [(1 - level) / 2, (1 + level) / 2])
         return Interval(float(self.values[0]), float(low), float(high), level)
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """How often each resample holds each run.
+
+    Args:
+        counts: [1 + resamples, runs]; row 0 holds every run once.
+        order: [n] networks, those of a run beside each other.
+        sizes: [runs] how many each run has.
+    """
+
+    counts: Floats
+    order: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def draw(cls, runs: ArrayLike, resamples: int = 1000, seed: int = 0) -> "Resamples":
+        """As many runs as there are, drawn with replacement; the draws depend on the seed and the set of runs alone.
+
+        Raises ``UserError`` on fewer than two runs.
+        """
+        labels = np.asarray(runs)
+        sizes = np.unique(labels, return_counts=True)[1]
+        if len(sizes) < 2:
+            raise UserError(
+                f"a bootstrap needs at least 2 runs, found {len(sizes)} among {len(labels)} networks",
+                fix="evaluate networks of more runs",
+            )
+        drawn = np.random.default_rng(seed).multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=resamples)
+        counts = np.concatenate([np.ones((1, len(sizes))), drawn])
+        return cls(counts, np.argsort(labels, kind="stable"), sizes)
+
+    def mean(self, values: ArrayLike) -> Resampled:
+        """Mean of a value [n] of each network."""
+        sums = np.add.reduceat(np.asarray(values, dtype=np.float64)[self.order], self._starts)
+        return Resampled(self.counts @ sums / (self.counts @ self.sizes))
+
+    def tau(self, predictions: ArrayLike, targets: ArrayLike) -> Resampled:
+        """Kendall's tau-b of predictions [n] in each resample; 0.0 where nothing was ranked.
+
+        Raises ``UserError`` on unequal lengths, a NaN or an infinity.
+        """
+        both = finite_pair(predictions, targets)
+        same_length({"networks": len(self.order), "predictions": len(both[0])})
+        predicted, true = (values[self.order] for values in both)
+        agreement, untied, untied_targets = totals = np.zeros((3, len(self.counts)))
+        for first, last in self._blocks():
+            rows = slice(self._starts[first], self._starts[last - 1] + self.sizes[last - 1])
+            signs = [np.sign(values[rows, None] - values[None, :]) for values in (predicted, true)]
+            for total, pairs in zip(totals, (signs[0] * signs[1], *map(np.abs, signs)), strict=True):
+                total += self._sum(pairs, first, last)
+        pairs = np.sqrt(untied * untied_targets)
+        return Resampled(np.divide(agreement, pairs, out=np.zeros_like(pairs), where=pairs > 0))
+
+    def rows(self) -> Iterator[NDArray[np.int64]]:
+        """The networks of each resample, those of a run as often as it is drawn."""
+        for counts in self.counts.astype(np.int64):
+            yield np.repeat(self.order, np.repeat(counts, self.sizes))
+
+    @property
+    def _starts(self) -> NDArray[np.int64]:
+        starts: NDArray[np.int64] = np.cumsum(self.sizes) - self.sizes
+        return starts
+
+    def _blocks(self) -> list[tuple[int, int]]:
+        """Runs that follow each other, with at most :data:`_ROWS` networks or one run in a block."""
+        blocks, first, rows = [], 0, 0
+        for run, size in enumerate(self.sizes):
+            if rows and rows + size > _ROWS:
+                blocks.append((first, run))
+                first, rows = run, 0
+            rows += size
+        return [*blocks, (first, len(self.sizes))]
+
+    def _sum(self, pairs: Floats, first: int, last: int) -> Floats:
+        """What the pairs [networks of the runs first to last, n] add to each resample."""
+        between = np.add.reduceat(pairs, self._starts, axis=1)
+        between = np.add.reduceat(between, self._starts[first:last] - self._starts[first], axis=0)
+        counts = self.counts[:, first:last]
+        within = between[np.arange(last - first), np.arange(first, last)]
+        sums: Floats = ((self.counts @ between.T) * counts).sum(1) - (counts * counts - counts) @ within
+        return sums

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from hf_sne.evaluation.metrics import mae, r2, tau_ceiling
-from hf_sne.evaluation.resampling import Resampled, draw_counts, resampled_tau
+from hf_sne.evaluation.resampling import Resampled, Resamples
 from hf_sne.training.folds import Domain, Fold
 from hf_sne.zoo.entries import Target, ZooEntry, targets
-
-RESAMPLES = 1000
 
 # Domain -> predictions of its test networks in their order, or why there are none.
 Predictions = dict[str, list[float] | str]
@@ -41,13 +39,13 @@ def measure_cells(
             cell = f"{fold.name} -> {domain}"
             entries = tests[domain]
             # The same test networks are drawn in the same way whatever was trained on.
-            counts = draw_counts([entry.run for entry in entries], RESAMPLES, seed=0)
+            drawn = Resamples.draw([entry.run for entry in entries])
             cells[cell] = {"ceiling": tau_ceiling(targets(entries)), "test": len(entries)}
             for name, fits in predictions[fold.name].items():
                 found = [fit[str(domain)] for fit in fits]
                 refused = next((part for part in found if isinstance(part, str)), None)
                 if refused is None:
-                    taus[name][cell], cells[cell][name] = _cell(found, targets(entries), counts, scale)
+                    taus[name][cell], cells[cell][name] = _cell(found, targets(entries), drawn, scale)
                 else:
                     cells[cell][name] = {"refused": refused}
     first = names[0]
@@ -69,9 +67,9 @@ def _groups(folds: Sequence[Fold]) -> dict[str, list[str]]:
     return {name: cells for name, cells in groups.items() if cells}
 
 
-def _cell(found: Sequence[Any], truth: Any, counts: Any, scale: float) -> tuple[Resampled, dict[str, Any]]:
+def _cell(found: Sequence[Any], truth: Any, drawn: Resamples, scale: float) -> tuple[Resampled, dict[str, Any]]:
     """Tau and squared error averaged over the seeds, their intervals over runs, and each seed's own tau."""
-    seeds = [Resampled(resampled_tau(part, truth, counts)) for part in found]
+    seeds = [drawn.tau(part, truth) for part in found]
     tau = Resampled.mean(seeds)
     clipped = [np.clip(part, 0, 1) for part in found]
     squares = scale**2 * np.mean([(part - truth) ** 2 for part in clipped], axis=0)
@@ -81,7 +79,7 @@ def _cell(found: Sequence[Any], truth: Any, counts: Any, scale: float) -> tuple[
         "tau_over_ceiling": asdict(tau.interval().scaled(1 / ceiling)) if ceiling > 0 else None,
         "seeds": [float(seed.values[0]) for seed in seeds],
         "mae": scale * float(np.mean([mae(part, truth) for part in clipped])),
-        "mse": asdict(Resampled(counts @ squares / counts.sum(1)).interval()),
+        "mse": asdict(drawn.mean(squares).interval()),
         "r2": float(np.mean([r2(part, truth) for part in clipped])),
     }
     return tau, told
