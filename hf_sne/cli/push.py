@@ -1,4 +1,4 @@
-"""``hf-sne push``: a zoo, a predictor or a metric to the Hub, with its card."""
+"""``hf-sne push``: a zoo, a predictor, results or a metric to the Hub, with its card."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from hf_sne.cli.console import notes_console, results_console
 
 def push_command(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="Folder of a zoo or a predictor, or the name of a metric.")
+        str, typer.Argument(metavar="SOURCE", help="Folder of a zoo, a predictor or results, or the name of a metric.")
     ],
     repo: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Repository on the Hub; made if it is not there.")],
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
@@ -20,10 +20,10 @@ def push_command(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go, send nothing.")] = False,
 ) -> None:
-    """Publish a zoo, a predictor or a metric on the Hub, with a card that is written from the thing itself.
+    """Publish a zoo, a predictor, results or a metric on the Hub, with a card that is written from the thing itself.
 
-    A zoo goes to a data set, a predictor to a model, and a metric to a Space; with --space a Space is made on which a
-    predictor that is on the Hub can be tried out. The token is the one of hf auth login, or HF_TOKEN.
+    A zoo and results go to a data set, a predictor to a model, and a metric to a Space; with --space a Space is made on
+    which a predictor that is on the Hub can be tried out. The token is the one of hf auth login, or HF_TOKEN.
     """
     with notes_console().status("Preparing"):
         from transformers.utils import logging

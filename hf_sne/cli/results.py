@@ -1,6 +1,7 @@
 """``hf-sne results``: results files as tables."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import typer
@@ -12,7 +13,10 @@ from hf_sne.escape import visible
 
 
 def results_command(
-    files: Annotated[list[Path], typer.Argument(metavar="RESULTS.json...", help="As recipes/*/results hold them.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="RESULTS.json|ORG/NAME...", help="Files, or results or predictors on the Hub."),
+    ],
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Markdown instead of a table to look at.")] = False,
 ) -> None:
     """Show results of trainings and comparisons as tables, each figure with its 95 % interval."""
@@ -20,7 +24,9 @@ def results_command(
 
     from hf_sne.evaluation.board import read_boards
 
-    for board in read_boards(files):
+    with TemporaryDirectory() as scratch:
+        boards = read_boards([_file(source, Path(scratch)) for source in sources])
+    for board in boards:
         if as_markdown:
             typer.echo(f"{board.markdown()}\n")
             continue
@@ -31,3 +37,16 @@ def results_command(
         for row in board.rows:
             table.add_row(*(Text(visible(cell)) for cell in row))
         results_console().print(table)
+
+
+def _file(source: str, scratch: Path) -> Path:
+    from hf_sne.weights.files import path_exists
+    from hf_sne.weights.hub import is_repo_id
+
+    if path_exists(source) or not is_repo_id(source):
+        return Path(source)
+    from hf_sne.hub.results import fetch_results
+
+    folder = scratch / source
+    folder.mkdir(parents=True, exist_ok=True)
+    return fetch_results(source, folder)

@@ -8,7 +8,13 @@ from typing import Literal
 
 from httpx2 import HTTPError
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    LocalTokenNotFoundError,
+    RevisionNotFoundError,
+)
 
 from hf_sne.errors import UserError
 from hf_sne.weights.hub import is_repo_id
@@ -153,7 +159,7 @@ def told(repo: str) -> Iterator[None]:
     """Turns the Hub client's errors about a repository into a sentence."""
     try:
         yield
-    except (HFValidationError, HTTPError, LocalTokenNotFoundError, ConnectionError) as error:
+    except (HFValidationError, HTTPError, LocalEntryNotFoundError, LocalTokenNotFoundError, ConnectionError) as error:
         raise _refusal(repo, error) from error
     except RuntimeError as error:
         # The client names the large file that did not arrive in an error of its own, around the Hub's.

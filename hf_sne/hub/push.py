@@ -10,18 +10,21 @@ from hf_sne.evaluation.metrics import METRICS
 from hf_sne.hub.destination import Destination, Parcel, send
 from hf_sne.hub.metric import pack_metric
 from hf_sne.hub.predictor import pack_predictor
+from hf_sne.hub.results import is_results, pack_results
 from hf_sne.hub.space import pack_space
 from hf_sne.hub.zoo import pack_zoo
 from hf_sne.models.sne import SneConfig
+from hf_sne.training.card import RESULTS
 from hf_sne.weights.files import path_exists
 from hf_sne.zoo.manifest import MANIFEST
 
 
 def push(source: str, destination: Destination, *, space: bool = False, dry_run: bool = False) -> str:
-    """Publish a zoo's folder, a predictor's folder or a metric with a card; its address, or what would go there.
+    """Publish a zoo, a predictor, results or a metric with a card; its address, or what would go there.
 
     Args:
-        source: Folder of a zoo or a predictor, or the name of a metric; for a Space the Hub id of a predictor.
+        source: Folder of a zoo or a predictor, folder or file of results, or the name of a metric; for a Space the Hub
+            id of a predictor.
         destination: Data set, model or Space; which, follows from the source.
         space: Publish a page on which the predictor is tried out.
         dry_run: Send nothing.
@@ -42,10 +45,12 @@ def _pack(source: str, repo: str, scratch: Path) -> Parcel:
         return pack_zoo(folder, repo, scratch)
     if _model_type(folder) == SneConfig.model_type:
         return pack_predictor(folder, repo, scratch)
+    if path_exists(source) and is_results(folder):
+        return pack_results(folder, repo, scratch)
     if source in METRICS and not path_exists(source):
         return pack_metric(source, repo, scratch)
     raise UserError(
-        f"{source}: neither a zoo ({MANIFEST}), nor a predictor (config.json), nor a metric",
+        f"{source}: neither a zoo ({MANIFEST}), nor a predictor (config.json), nor results ({RESULTS}), nor a metric",
         fix=f"name a folder of those kinds, or one of {', '.join(sorted(METRICS))}",
     )
 

@@ -1,0 +1,75 @@
+"""Results of a comparison or a training as a data set on the Hub, and back."""
+
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+from hf_sne.cards import render_card
+from hf_sne.errors import UserError
+from hf_sne.escape import markdown
+from hf_sne.evaluation.board import read_boards
+from hf_sne.evaluation.results_file import read_results, told_fields
+from hf_sne.hub.destination import Parcel, told
+from hf_sne.training.card import CARD, RESULTS
+
+# No name that others give a file: a repository that has it is one of results.
+_PUBLISHED = "hf_sne_results.json"
+
+
+def is_results(source: Path) -> bool:
+    """Whether a path is a results file, or the folder of one."""
+    return source.is_file() if source.suffix == ".json" else (source / RESULTS).is_file()
+
+
+def pack_results(source: Path, repo: str, scratch: Path) -> Parcel:
+    """A results file, with a card that shows it as a table.
+
+    Raises:
+        UserError: it holds no results.
+    """
+    import yaml
+
+    path = source / RESULTS if source.is_dir() else source
+    boards, results = read_boards([path]), read_results(path)
+    copyfile(path, scratch / _PUBLISHED)
+    with told_fields(str(path)):
+        system: dict[str, Any] = results["system"]
+        card = render_card(
+            "results_dataset.md",
+            _metadata(repo),
+            title=markdown(repo.split("/")[-1]),
+            repo=repo,
+            boards=boards,
+            made_with=", ".join(f"{name} {system[name]}" for name in ("hf_sne", "torch", "transformers")),
+            device=system["device"],
+            config=yaml.safe_dump(results["config"], sort_keys=False).strip(),
+        )
+    (scratch / CARD).write_text(card)
+    return Parcel(scratch, [CARD, _PUBLISHED], "results", "dataset", marker=_PUBLISHED)
+
+
+def fetch_results(repo: str, folder: Path) -> Path:
+    """The results in a data set that :func:`pack_results` made, or else beside a predictor, called after ``repo``.
+
+    Raises:
+        UserError: there are none, or the Hub cannot be reached.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError, RepositoryNotFoundError
+
+    named = folder / f"{repo.split('/')[-1]}.json"
+    for name, repo_type in ((_PUBLISHED, "dataset"), (RESULTS, "model")):
+        with told(repo):
+            try:
+                copyfile(hf_hub_download(repo, name, repo_type=repo_type), named)
+            except (RemoteEntryNotFoundError, RepositoryNotFoundError):
+                continue
+        return named
+    raise UserError(f"{repo}: no results on the Hub, or private ones", fix="name a file, or what hf-sne push published")
+
+
+def _metadata(repo: str) -> Any:
+    from huggingface_hub import DatasetCardData
+
+    # The file is one nested object, which the Hub's viewer shows no rows of.
+    return DatasetCardData(pretty_name=repo.split("/")[-1], tags=["hf_sne", "results", "weight-space"], viewer=False)
