@@ -27,13 +27,25 @@ CHECKPOINT = save({"fc1.weight": torch.linspace(-1, 1, 96).view(8, 12), "fc2.wei
 
 PUSH_THEMSELVES = """
 import json
+import torch
+from transformers import AutoModelForSequenceClassification, pipeline
 from hf_sne import SneForPerformancePrediction, SneProcessor, load_pipeline
 from hf_sne.pipelines import BUILT_IN_ENCODER
 
-SneForPerformancePrediction.from_pretrained(BUILT_IN_ENCODER).push_to_hub("org/model")
+own = SneForPerformancePrediction.from_pretrained(BUILT_IN_ENCODER)
+own.push_to_hub("org/model")
 SneProcessor.from_pretrained(BUILT_IN_ENCODER).push_to_hub("org/processor")
 load_pipeline().push_to_hub("org/pipeline")
-print(json.dumps("done"))
+
+model = AutoModelForSequenceClassification.from_pretrained("org/model").state_dict()
+state = {"fc1.weight": torch.linspace(-1, 1, 96).view(8, 12), "fc2.weight": torch.ones(3, 8)}
+print(json.dumps({
+    "model": all(torch.equal(weight, model[name]) for name, weight in own.state_dict().items()),
+    "processor": SneProcessor.from_pretrained("org/processor").to_dict()
+    == SneProcessor.from_pretrained(BUILT_IN_ENCODER).to_dict(),
+    "pipeline": pipeline("weight-performance-prediction", model="org/pipeline")(state)["score"]
+    == load_pipeline()(state)["score"],
+}))
 """
 
 METRIC = """
@@ -116,9 +128,10 @@ def test_the_cards_snippets_run_as_printed(hub, tmp_path):
         assert told in done.stdout
 
 
-def test_a_model_a_processor_and_a_pipeline_push_themselves(hub, tmp_path):
+def test_a_model_a_processor_and_a_pipeline_push_themselves_and_come_back(hub, tmp_path):
     environment = hub.client_environment(tmp_path / "home", WRITER) | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    assert run(Path(sys.executable), PUSH_THEMSELVES, environment=environment) == "done"
+    back = run(Path(sys.executable), PUSH_THEMSELVES, environment=environment)
+    assert back == {"model": True, "processor": True, "pipeline": True}
     model, processor, pipe = (hub.repos[f"org/{name}"].files for name in ("model", "processor", "pipeline"))
     assert {"config.json", "model.safetensors", "modeling_sne.py", "configuration_sne.py"} <= model.keys()
     assert {"preprocessor_config.json", "processing_sne.py"} <= processor.keys()
