@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 def score_command(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="PATH_OR_REPO", help="Files, folders or Hub repo ids; a folder may hold many files."),
+        typer.Argument(
+            metavar="PATH_OR_REPO",
+            help="Files, folders, Hub repo ids, or hf://owner/name/file; a folder may hold many files.",
+        ),
     ],
     model: Annotated[
         str | None, typer.Option(help="Encoder to score with: folder or Hub repo id. Default: the built-in one.")

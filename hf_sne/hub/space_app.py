@@ -9,7 +9,7 @@ from hf_sne.pipelines import WeightPerformancePipeline, load_pipeline, refusal
 from hf_sne.pipelines.html_report import html_fragment
 from hf_sne.weights import open_checkpoint
 from hf_sne.weights.files import path_exists
-from hf_sne.weights.hub import is_repo_id, repo_not_found
+from hf_sne.weights.hub import parse_source, repo_not_found
 
 # Numbers that are read of one checkpoint, so that anybody's choice fits into a small machine's memory.
 MAX_PARAMETERS = 50_000_000
@@ -71,7 +71,7 @@ def score_page(pipe: WeightPerformancePipeline, repo: str, upload: str | None) -
 
 def _check_name(source: str) -> None:
     """Refuse what is no name on the Hub, and what is a path here too: nobody's business what lies on the machine."""
-    if not is_repo_id(source) or source.startswith("."):
+    if parse_source(source) is None or source.startswith("."):
         raise UserError(f"{source[:200]}: not the name of a model on the Hub", fix="name it as ORG/NAME")
     # The answer is that for a name which nobody has taken.
     if path_exists(source):

@@ -17,10 +17,7 @@ from hf_sne.weights.layers import arrange_layers
 from hf_sne.weights.memory import gather, named_tensors
 from hf_sne.weights.naming import without_wrappers
 from hf_sne.weights.sampling import sample_units
-from hf_sne.weights.shards import INDEX_SUFFIX, PICKLE_SUFFIXES, SAFETENSORS_SUFFIX
 from hf_sne.weights.tensors import Skipped
-
-_FILE_SUFFIXES = (SAFETENSORS_SUFFIX, INDEX_SUFFIX, *PICKLE_SUFFIXES)
 
 
 class Checkpoint:
@@ -98,7 +95,8 @@ def open_checkpoint(
     max_parameters: int | None = None,
     limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Checkpoint:
-    """The checkpoint that ``source`` names: a file, a folder, a Hub repository ``owner/name``, or an object in memory.
+    """The checkpoint that ``source`` names: a file, a folder, a Hub repository ``owner/name`` or a file in one
+    (``hf://owner/name/file``), or an object in memory.
 
     An existing path comes before a repository of the same name. ``revision`` and ``token`` are for the Hub.
     Nothing is trusted: files are checked before anything is allocated, numbers are read when a tensor is indexed.
@@ -142,33 +140,29 @@ def _read_repo(
 ) -> tuple[Contents, str]:
     """The tensors of a Hub repository and its commit; a pickle is downloaded also where ranges are asked for."""
     # The Hub client is slow to import, and most checkpoints are local.
-    from hf_sne.weights.hub import cached, download
+    from hf_sne.weights.hub import cached, download, parse_source
 
-    _check_repo_id(source)
+    named = parse_source(source)
+    if named is None:
+        raise SourceNotFoundError(source, found="neither", allowed="a path, or owner/name")
+    repo_id, file = named
     snapshot = None
     if by_ranges:
         from hf_sne.weights.hub_ranges import open_remote
 
         try:
-            return open_remote(source, revision=revision, token=token, limits=limits, stack=stack)
+            return open_remote(repo_id, file, revision=revision, token=token, limits=limits, stack=stack)
         except HubOfflineError:
             # A download would break the budget.
-            snapshot = cached(source, revision, allow_pickle=allow_pickle)
+            snapshot = cached(repo_id, file, revision, allow_pickle=allow_pickle)
         except PickleRefusedError:
             if not allow_pickle:
                 raise
     if snapshot is None:
-        snapshot = download(source, revision=revision, token=token, allow_pickle=allow_pickle, limits=limits)
-    where = PurePosixPath(source)
+        snapshot = download(repo_id, file, revision=revision, token=token, allow_pickle=allow_pickle, limits=limits)
+    where = PurePosixPath(repo_id, file).parent if file else PurePosixPath(repo_id)
     contents = read_files(snapshot.folder, snapshot.file, where, stack, allow_pickle=allow_pickle, limits=limits)
     return contents, snapshot.commit
-
-
-def _check_repo_id(source: str) -> None:
-    from hf_sne.weights.hub import is_repo_id
-
-    if not is_repo_id(source) or source.endswith(_FILE_SUFFIXES):
-        raise SourceNotFoundError(source, found="neither", allowed="a path, or owner/name")
 
 
 def _open_object(source: Mapping[str, Tensor] | nn.Module, limits: Limits, max_parameters: int | None) -> Checkpoint:

@@ -7,7 +7,7 @@ class SourceNotFoundError(CheckpointError):
     """The source is neither an existing path nor the id of a Hub repository."""
 
     rule = "a source must be an existing path or a Hub repository id"
-    advice = "check the spelling; a Hub repository is named owner/name"
+    advice = "check the spelling; a Hub repository is named owner/name, a file in it hf://owner/name/file"
 
 
 class NotWeightsError(CheckpointError):

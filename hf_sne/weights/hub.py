@@ -4,7 +4,7 @@ import re
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from httpx2 import HTTPError
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
@@ -21,6 +21,7 @@ from huggingface_hub.hf_api import RepoSibling
 
 from hf_sne.limits import Limits
 from hf_sne.weights.errors import (
+    AmbiguousWeightsError,
     HubOfflineError,
     HubRefusalError,
     RepoGatedError,
@@ -30,9 +31,18 @@ from hf_sne.weights.errors import (
     SourceNotFoundError,
     TotalBytesError,
 )
-from hf_sne.weights.shards import INDEX_SUFFIX, check_index_size, choose_file, read_index
+from hf_sne.weights.shards import (
+    INDEX_SUFFIX,
+    PICKLE_SUFFIXES,
+    SAFETENSORS_SUFFIX,
+    check_index_size,
+    choose_file,
+    read_index,
+)
 
 _REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_FILE_SUFFIXES = (SAFETENSORS_SUFFIX, INDEX_SUFFIX, *PICKLE_SUFFIXES)
+_URL = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(/(?P<file>.+))?")
 
 
 @dataclass(frozen=True)
@@ -49,34 +59,69 @@ def is_repo_id(source: str) -> bool:
     return _REPO_ID.fullmatch(source) is not None
 
 
+def parse_source(source: str) -> tuple[str, str | None] | None:
+    """The repository, and the file in it if one is named, of ``owner/name``, ``hf://owner/name`` or
+    ``hf://owner/name/file``; None of any other text.
+    """
+    if is_repo_id(source):
+        # The name of a file is one of a file that is not there.
+        return None if source.endswith(_FILE_SUFFIXES) else (source, None)
+    url = _URL.fullmatch(source)
+    return url and (url["repo"], url["file"])
+
+
+def choose_weights(names: Iterable[str], repo_id: str, file: str | None, *, allow_pickle: bool) -> str:
+    """The file of weights, or the index, of a repository: ``file``, or the one at its top level.
+
+    Raises:
+        CheckpointError: as :func:`~hf_sne.weights.shards.choose_file`.
+    """
+    if file is not None:
+        return choose_file([name for name in names if name == file], f"{repo_id}/{file}", allow_pickle=allow_pickle)
+    try:
+        return choose_file([name for name in names if "/" not in name], repo_id, allow_pickle=allow_pickle)
+    except AmbiguousWeightsError as error:
+        fix = f"name one of them, as hf://{repo_id}/FILE"
+        raise AmbiguousWeightsError(repo_id, found=error.found, allowed=error.allowed, fix=fix) from None
+
+
 def download(
-    repo_id: str, *, revision: str | None, token: str | bool | None, allow_pickle: bool, limits: Limits
+    repo_id: str,
+    file: str | None,
+    *,
+    revision: str | None,
+    token: str | bool | None,
+    allow_pickle: bool,
+    limits: Limits,
 ) -> Snapshot:
     """The weights of ``repo_id`` at ``revision``, its main branch by default; from the cache where that is offline.
+
+    With ``file`` those of that file alone.
 
     Raises:
         CheckpointError: of the class that tells what is wrong with the repository, its files or the connection.
     """
     with typed_errors(repo_id, revision):
         try:
-            sizes = {name: file.size or 0 for name, file in list_files(repo_id, revision, token)[1].items()}
+            commit, siblings = list_files(repo_id, revision, token)
         except HfHubHTTPError:
             raise
         except (OfflineModeIsEnabled, HTTPError):
-            return cached(repo_id, revision, allow_pickle=allow_pickle)
-        chosen = choose_file([name for name in sizes if "/" not in name], repo_id, allow_pickle=allow_pickle)
+            return cached(repo_id, file, revision, allow_pickle=allow_pickle)
+        sizes = {name: sibling.size or 0 for name, sibling in siblings.items()}
+        chosen = choose_weights(sizes, repo_id, file, allow_pickle=allow_pickle)
         _check_size([chosen], sizes, repo_id, limits)
         if chosen.endswith(INDEX_SUFFIX):
             check_index_size(sizes[chosen], f"{repo_id}/{chosen}", limits)
         # By the revision's own name, so that the cache knows it when offline; the rest by the commit it stands for.
         path = Path(hf_hub_download(repo_id, chosen, revision=revision, token=token))
-        commit = path.parent.name
         if chosen.endswith(INDEX_SUFFIX):
-            shards = read_index(path, f"{repo_id}/{chosen}", limits).shards
+            here = PurePosixPath(chosen).parent
+            shards = [str(here / shard) for shard in read_index(path, f"{repo_id}/{chosen}", limits).shards]
             _check_size(shards, sizes, repo_id, limits)
             for shard in shards:
                 hf_hub_download(repo_id, shard, revision=commit, token=token)
-    return Snapshot(path.parent, chosen, commit)
+    return Snapshot(path.parent, path.name, commit)
 
 
 def list_files(repo_id: str, revision: str | None, token: str | bool | None) -> tuple[str, dict[str, RepoSibling]]:
@@ -85,7 +130,7 @@ def list_files(repo_id: str, revision: str | None, token: str | bool | None) -> 
     return info.sha or "", {sibling.rfilename: sibling for sibling in info.siblings or ()}
 
 
-def cached(repo_id: str, revision: str | None, *, allow_pickle: bool) -> Snapshot:
+def cached(repo_id: str, file: str | None, revision: str | None, *, allow_pickle: bool) -> Snapshot:
     """What an earlier download left in the cache.
 
     Raises:
@@ -93,8 +138,9 @@ def cached(repo_id: str, revision: str | None, *, allow_pickle: bool) -> Snapsho
     """
     with typed_errors(repo_id, revision):
         folder = Path(snapshot_download(repo_id, revision=revision, local_files_only=True))
-    names = [path.name for path in folder.iterdir() if path.is_file()]
-    return Snapshot(folder, choose_file(names, repo_id, allow_pickle=allow_pickle), folder.name)
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    path = folder / choose_weights(names, repo_id, file, allow_pickle=allow_pickle)
+    return Snapshot(path.parent, path.name, folder.name)
 
 
 def _check_size(names: list[str], sizes: dict[str, int], repo_id: str, limits: Limits) -> None:

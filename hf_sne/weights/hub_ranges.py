@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import PurePosixPath
 
 from huggingface_hub.hf_api import RepoSibling
 
@@ -10,10 +11,10 @@ from hf_sne.limits import Limits
 from hf_sne.weights.byte_source import read_bytes
 from hf_sne.weights.checks import Totals
 from hf_sne.weights.files import CheckpointFile, Contents
-from hf_sne.weights.hub import check_present, list_files, typed_errors
+from hf_sne.weights.hub import check_present, choose_weights, list_files, typed_errors
 from hf_sne.weights.remote_file import RemoteFile
 from hf_sne.weights.safetensors_file import read_tensors
-from hf_sne.weights.shards import INDEX_SUFFIX, ShardIndex, check_index_size, choose_file, parse_index
+from hf_sne.weights.shards import INDEX_SUFFIX, ShardIndex, check_index_size, parse_index
 
 
 @dataclass
@@ -28,21 +29,23 @@ class RemoteRepo:
     stack: ExitStack
     files: list[RemoteFile] = field(default_factory=list)
 
-    def read(self) -> Contents:
-        """The tensors of the repository's safetensors file, or of all shards of its index.
+    def read(self, file: str | None) -> Contents:
+        """The tensors of the repository's safetensors file, or of all shards of its index; or of the ``file`` named.
 
         Raises:
             CheckpointError: of the class of the rule that a file breaks.
         """
         contents = Contents(fetched=lambda: sum(file.fetched for file in self.files))
-        chosen = choose_file([name for name in self.siblings if "/" not in name], self.repo_id, allow_pickle=False)
+        chosen = choose_weights(self.siblings, self.repo_id, file, allow_pickle=False)
         if not chosen.endswith(INDEX_SUFFIX):
             self._add(contents, chosen)
             return contents
         index = self._read_index(contents, chosen)
-        check_present(index.shards, self.siblings, self.repo_id)
-        for shard in index.shards:
-            index.check_names(shard, self._add(contents, shard))
+        here = PurePosixPath(chosen).parent
+        shards = {shard: str(here / shard) for shard in index.shards}
+        check_present(shards.values(), self.siblings, self.repo_id)
+        for shard, name in shards.items():
+            index.check_names(shard, self._add(contents, name))
         return contents
 
     def _read_index(self, contents: Contents, name: str) -> ShardIndex:
@@ -70,13 +73,15 @@ class RemoteRepo:
 
 
 def open_remote(
-    repo_id: str, *, revision: str | None, token: str | bool | None, limits: Limits, stack: ExitStack
+    repo_id: str, file: str | None, *, revision: str | None, token: str | bool | None, limits: Limits, stack: ExitStack
 ) -> tuple[Contents, str]:
     """The tensors of a repository at ``revision``, by default ``main``, readable until ``stack`` closes; its commit.
+
+    With ``file`` those of that file alone.
 
     Raises:
         CheckpointError: of the class that tells what is wrong with the repository, its files or the connection.
     """
     with typed_errors(repo_id, revision):
         commit, siblings = list_files(repo_id, revision, token)
-        return RemoteRepo(repo_id, commit, siblings, token, Totals(limits), stack).read(), commit
+        return RemoteRepo(repo_id, commit, siblings, token, Totals(limits), stack).read(file), commit

@@ -158,10 +158,10 @@ def locate_shard(folder: Path, shard: str, file: str) -> Path:
     """
     path = folder / shard
     resolved = path.resolve()
-    roots = [folder.resolve()]
-    if _CACHE_SNAPSHOT.fullmatch("/".join(roots[0].parts[-3:])):
-        # The Hub's cache keeps the bytes of a snapshot beside it and links to them.
-        roots.append(roots[0].parents[1] / "blobs")
+    own = folder.resolve()
+    # The Hub's cache keeps the bytes of a snapshot beside it and links to them.
+    snapshots = (above for above in (own, *own.parents) if _CACHE_SNAPSHOT.fullmatch("/".join(above.parts[-3:])))
+    roots = [own, *(snapshot.parents[1] / "blobs" for snapshot in snapshots)]
     if not any(resolved.is_relative_to(root) for root in roots):
         raise ShardPathError(file, found=f"{shard} at {resolved}", allowed=f"inside {folder}")
     if not resolved.is_file():

@@ -97,3 +97,42 @@ def test_a_folder_comes_before_a_repository(hub, tmp_path, monkeypatch):
     with pytest.raises(errors.NoWeightFileError):
         open_checkpoint("owner/whole")
     assert hub.requests == []
+
+
+@pytest.fixture
+def many(hub):
+    """A repository of several checkpoints, one of them sharded and in a folder."""
+    other = save({"fc.weight": torch.zeros(4, 3)})
+    files = {"a.safetensors": WHOLE, "b.safetensors": other, "late/model.safetensors.index.json": INDEX}
+    hub.repos["owner/many"] = HubRepo(files | {f"late/{SHARD}": WHOLE})
+    return hub
+
+
+@pytest.mark.parametrize("most", [None, 1000])
+@pytest.mark.parametrize(
+    ("file", "numbers"), [("a.safetensors", 8), ("b.safetensors", 12), ("late/model.safetensors.index.json", 8)]
+)
+def test_a_file_of_a_repository_is_named_as_the_hubs_clients_name_it(many, most, file, numbers):
+    with open_checkpoint(f"hf://owner/many/{file}", max_parameters=most) as checkpoint:
+        assert checkpoint.source == f"hf://owner/many/{file}"
+        assert checkpoint.commit == many.repos["owner/many"].commit
+        assert checkpoint.read_elements == numbers
+        assert all(layer.weight.read().numel() for layer in checkpoint.layers)
+    with open_checkpoint("hf://owner/whole") as checkpoint:
+        assert checkpoint.read_elements == 8
+
+
+@pytest.mark.parametrize("most", [None, 1000])
+def test_a_repository_of_several_checkpoints_says_how_to_name_one(many, most):
+    with pytest.raises(errors.AmbiguousWeightsError, match=r"a\.safetensors, b\.safetensors") as refused:
+        open_checkpoint("owner/many", max_parameters=most)
+    assert refused.value.fix == "name one of them, as hf://owner/many/FILE"
+    with pytest.raises(errors.NoWeightFileError, match=r"owner/many/c\.safetensors"):
+        open_checkpoint("hf://owner/many/c.safetensors", max_parameters=most)
+
+
+def test_a_named_file_is_found_in_the_cache_too(many, monkeypatch, tmp_path):
+    open_checkpoint("hf://owner/many/late/model.safetensors.index.json").close()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with open_checkpoint("hf://owner/many/late/model.safetensors.index.json") as checkpoint:
+        assert checkpoint.read_elements == 8
