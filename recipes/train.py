@@ -81,6 +81,8 @@ def main(
         _keep(results | ({"emissions": emissions_of(output)} if carbon else {}), rows, output, console)
         if destination is not None:
             _push(output / PREDICTOR, destination, console)
+        else:
+            console.print(f"to publish it: hf-sne push {output / PREDICTOR} ORG/NAME")
 
 
 def _settings(config: Path | None, named: list[str] | None, root: Path) -> tuple[TrainingConfig, Path]:
@@ -113,7 +115,7 @@ def _keep(results: dict[str, Any], rows: list[Measured], output: Path, console: 
     if results["radius"][1] >= EVERYTHING:
         console.print("the intervals are [0, 1]: leave_out names no groups of networks to set them by")
     console.print(f"predictions: {output}; predictor, results and figures: {predictor}")
-    console.print(f"to use it: hf-sne score ... --model {predictor}; to publish it: hf-sne push {predictor} ORG/NAME")
+    console.print(f"to use it: hf-sne score ... --model {predictor}")
 
 
 def _push(predictor: Path, destination: Destination, console: Console) -> None:

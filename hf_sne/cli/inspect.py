@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from hf_sne.cards import counted
 from hf_sne.cli.console import REFUSED, notes_console, print_error, results_console
 from hf_sne.errors import HfSneError
 from hf_sne.escape import ascii_json, visible
@@ -69,7 +70,7 @@ def _print_tables(described: dict[str, Any]) -> None:
         console.print(_skipped_table(coverage["skipped"]))
     console.print(
         f"{coverage['parameters_read']:,} of {coverage['parameters_total']:,} parameters read "
-        f"({coverage['fraction']:.1%}) in {len(described['layers']):,} layers"
+        f"({coverage['fraction']:.1%}) in {counted(len(described['layers']), 'layer')}"
     )
 
 

@@ -32,7 +32,8 @@ def _left_out(folder: str, files: Sequence[str]) -> str:
 
     pickles = [path.name for path in Path(folder).iterdir() if path.name.endswith(PICKLE_SUFFIXES)]
     count = len(set(pickles) - {Path(file).name for file in files})
-    return f"; {count} pickle files beside them left out, name them to score them" if count else ""
+    named = "1 pickle file" if count == 1 else f"{count} pickle files"
+    return f"; {named} beside them left out, name them to score them" if count else ""
 
 
 def _separate_checkpoints(folder: Path, allow_pickle: bool) -> list[str]:

@@ -87,7 +87,7 @@ def best_third(row: Mapping[str, Any]) -> str:
 
 
 def _training_board(rows: Sequence[Sequence[str]]) -> Board:
-    headings = ["trained on", "tested on", "networks", "SNE tau", "weight statistics tau", "SNE MAE"]
+    headings = ["predictor", "tested on", "networks", "SNE tau", "weight statistics tau", "SNE MAE"]
     headings += ["coverage", "zoo interval", "best third"]
     return Board("Trainings, on test runs and on groups that were left out", headings, rows, names=2)
 

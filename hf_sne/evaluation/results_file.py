@@ -15,6 +15,8 @@ def read_results(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read, or holds no JSON object.
     """
+    if path.is_dir():
+        raise _refusal(str(path), "a folder")
     try:
         results = json.loads(path.read_text())
     except (OSError, ValueError) as error:

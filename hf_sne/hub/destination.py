@@ -176,9 +176,21 @@ def told(repo: str) -> Iterator[None]:
         ) from error
 
 
+_FIXES = {
+    401: "log in (hf auth login), or set HF_TOKEN to a token that may write",
+    403: "use a token that may write there (hf auth login, or HF_TOKEN)",
+    404: "check the name, and whether the token may see it",
+}
+
+
 def _refusal(repo: str, error: Exception) -> UserError:
-    reason = str(error) or type(error).__name__
+    reason, fix = str(error) or type(error).__name__, "check the network and HF_ENDPOINT"
     if isinstance(error, HfHubHTTPError):
-        reason = f"the Hub answers {error.response.status_code}, {error.server_message or error}"
-    fix = "check the name, the token (hf auth login) and the network"
+        status = error.response.status_code
+        reason = f"the Hub answers {status}, {error.server_message or error}"
+        fix = _FIXES.get(status, "check the name and the token, or try again later")
+    elif isinstance(error, LocalTokenNotFoundError):
+        fix = _FIXES[401]
+    elif isinstance(error, HFValidationError):
+        fix = "name it as ORG/NAME"
     return UserError(f"{repo}: {reason.splitlines()[0].rstrip('.')}", fix=fix)

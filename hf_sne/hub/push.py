@@ -49,9 +49,14 @@ def _pack(source: str, repo: str, scratch: Path) -> Parcel:
         return pack_results(folder, repo, scratch)
     if source in METRICS and not path_exists(source):
         return pack_metric(source, repo, scratch)
+    if not path_exists(source):
+        raise UserError(
+            f"{source}: no such folder, and no metric",
+            fix=f"name a folder that is there, or one of {', '.join(sorted(METRICS))}",
+        )
     raise UserError(
         f"{source}: neither a zoo ({MANIFEST}), nor a predictor (config.json), nor results ({RESULTS}), nor a metric",
-        fix=f"name a folder of those kinds, or one of {', '.join(sorted(METRICS))}",
+        fix="name a folder of those kinds; recipes/train.py leaves its predictor in the folder predictor/",
     )
 
 

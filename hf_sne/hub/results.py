@@ -17,8 +17,10 @@ _PUBLISHED = "hf_sne_results.json"
 
 
 def is_results(source: Path) -> bool:
-    """Whether a path is a results file, or the folder of one."""
-    return source.is_file() if source.suffix == ".json" else (source / RESULTS).is_file()
+    """Whether a path is a results file, or the folder of one without weights, which would be a damaged predictor."""
+    if source.is_dir():
+        return (source / RESULTS).is_file() and not any(source.glob("*.safetensors"))
+    return source.suffix == ".json"
 
 
 def pack_results(source: Path, repo: str, scratch: Path) -> Parcel:

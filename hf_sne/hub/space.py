@@ -11,6 +11,7 @@ from hf_sne.hub.gradio_page import write_page
 from hf_sne.hub.space_app import MAX_PARAMETERS, TITLE
 from hf_sne.optional import require
 from hf_sne.training.card import RESULTS
+from hf_sne.weights.files import path_exists
 from hf_sne.weights.hub import is_repo_id
 
 _BOARD = "board.md"
@@ -30,8 +31,9 @@ def pack_space(model: str, scratch: Path) -> Parcel:
     Raises:
         UserError: ``model`` is no Hub id, or no predictor with results is there.
     """
-    if not is_repo_id(model):
-        raise UserError(f"{model}: a Space loads its predictor from the Hub", fix="push it, and name its id")
+    if path_exists(model) or not is_repo_id(model):
+        fix = "push it, and name its Hub id"
+        raise UserError(f"{model}: a Space loads its predictor from the Hub, not from a folder here", fix=fix)
     (scratch / _BOARD).write_text(_board_of(model))
     require("gradio", "a Space's page", "space")
     metadata = {
@@ -48,12 +50,17 @@ def pack_space(model: str, scratch: Path) -> Parcel:
 def _board_of(model: str) -> str:
     """Markdown of the results that lie beside a predictor on the Hub."""
     from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
     with told(model):
         if HfApi().model_info(model).private:
             fix = "make it public first: a Space has no token to load it with, and would show its results to everybody"
             raise UserError(f"{model}: a private repository", fix=fix)
-        path = hf_hub_download(model, RESULTS)
+        try:
+            path = hf_hub_download(model, RESULTS)
+        except RemoteEntryNotFoundError as error:
+            fix = "name a predictor that hf-sne push published"
+            raise UserError(f"{model}: no predictor with its results (no {RESULTS})", fix=fix) from error
     results = read_results(Path(path))
     with told_fields(f"{model}/{RESULTS}"):
         return training_board(model, results).markdown()

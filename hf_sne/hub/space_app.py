@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_sne.errors import HfSneError, UserError
+from hf_sne.escape import markdown
 from hf_sne.optional import require
 from hf_sne.pipelines import WeightPerformancePipeline, load_pipeline, refusal
 from hf_sne.pipelines.html_report import html_fragment
@@ -18,8 +19,8 @@ MAX_EXPLAINED = 50_000_000
 _HOUR = 3600
 TITLE = "How good is this checkpoint?"
 _INTRODUCTION = f"""# {TITLE}
-Its test accuracy, predicted from the weights alone: no data, no forward pass. Name a model on the Hub that has
-safetensors, or upload a `.safetensors` file. Weights are read, never run."""
+Its test accuracy, predicted from the weights alone by {{predictor}}: no data, no forward pass. Name a model on the Hub
+that has safetensors, or upload a `.safetensors` file. Weights are read, never run."""
 
 
 def build_app(model: str | None = None, board: str = "") -> Any:
@@ -38,7 +39,7 @@ def build_app(model: str | None = None, board: str = "") -> Any:
 
     pipe = load_pipeline(model)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(_HOUR, _HOUR)) as app:
-        gr.Markdown(_INTRODUCTION)
+        gr.Markdown(_INTRODUCTION.format(predictor=markdown(model or pipe.model.config.predictor_name)))
         with gr.Tab("Score"):
             with gr.Row():
                 repo = gr.Textbox(label="Model on the Hub", placeholder="org/name", elem_id="repo")

@@ -5,8 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hf_sne.cards import counted
 from hf_sne.escape import visible
 from hf_sne.pipelines.bars import LEAST_FULL_BAR, strongest
+from hf_sne.pipelines.report import DAMAGED, is_damaged
 from hf_sne.version import __version__
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -36,7 +38,9 @@ def _body(results: Sequence[Mapping[str, Any]], title: str) -> str:
     template = _environment().get_template("report_body.html")
     # One scale for the page.
     most = max([LEAST_FULL_BAR, *(abs(layer["attribution"]) for each in scored for layer in each.get("layers", ()))])
-    body: str = template.render(title=title, scored=scored, refused=refused, most=most, version=__version__)
+    body: str = template.render(
+        title=title, scored=scored, refused=refused, most=most, damaged=DAMAGED, version=__version__
+    )
     return body
 
 
@@ -52,6 +56,8 @@ def _environment() -> Any:
         "share": _share,
         "span": _span,
         "strongest": strongest,
+        "damaged": is_damaged,
+        "counted": counted,
         "width": _width,
     }
     return environment

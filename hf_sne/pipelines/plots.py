@@ -111,12 +111,20 @@ def attribution_bars(results: Sequence[Mapping[str, Any]], path: Path) -> None:
         axes.bar_label(bars, fmt="%+.3f", fontsize=7, padding=2)
         axes.set_xlim(min(0.0, low) - _ROOM, max(LEAST_FULL_BAR, high) + _ROOM)
         axes.tick_params(axis="x", labelsize=8)
-        axes.set_yticks(range(len(layers)), [_shown(layer["name"]) for layer in layers], fontsize=8)
+        names = [f"{_shown(layer['name'])} ({layer['role']})" for layer in layers]
+        axes.set_yticks(range(len(layers)), names, fontsize=8)
         axes.invert_yaxis()
         axes.axvline(0, color="0.4", linewidth=0.8)
-        axes.set_title(f"{_shown(result['checkpoint']['source'])}: predicted {result['score']:.3f}", fontsize=9)
+        axes.set_title(_headline(result), fontsize=9)
         axes.set_xlabel("what training the layer adds to the score", fontsize=8)
     figure.savefig(path, dpi=130, format="png")
+
+
+def _headline(result: Mapping[str, Any]) -> str:
+    interval = result["interval"]
+    unlike = "" if result["in_distribution"]["verdict"] else ", unlike the training networks"
+    source = _shown(result["checkpoint"]["source"])
+    return f"{source}: predicted {result['score']:.3f} ({interval['low']:.2f} to {interval['high']:.2f}){unlike}"
 
 
 def _shown(name: object) -> str:

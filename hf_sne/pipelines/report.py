@@ -12,6 +12,7 @@ from rich.text import Text
 from hf_sne.escape import spreadsheet_cell, visible
 
 Row = dict[str, Any]
+DAMAGED = "-shuffled: one layer's inputs were shuffled after training, on purpose"
 # Cells of the longest bar.
 _BAR = 24
 
@@ -140,7 +141,14 @@ def neighbour_table(result: Mapping[str, Any]) -> Table:
     table.add_column("measured", justify="right")
     for neighbour in result["neighbours"]:
         table.add_row(Text(visible(neighbour["name"])), f"{neighbour['test_accuracy']:.3f}")
+    if any(is_damaged(neighbour) for neighbour in result["neighbours"]):
+        table.caption = DAMAGED
     return table
+
+
+def is_damaged(neighbour: Mapping[str, Any]) -> bool:
+    """Whether a network of a zoo was damaged on purpose after its training, as the zoo's names tell."""
+    return str(neighbour["name"]).endswith("-shuffled")
 
 
 def refusal_table(rows: Iterable[Row]) -> Table:

@@ -94,10 +94,9 @@ class TrainingConfig:
         """
         faults = _faults(cls, content)
         if faults:
-            raise TrainingConfigError(
-                f"{source}: " + "; ".join(faults),
-                fix="change these fields; YAML takes 1e-3 for a text and 1.0e-3 for a number",
-            )
+            texts = [value for value in content.values() if isinstance(value, str) and re.match(r"-?[\d.]+e", value)]
+            hint = f"; YAML takes {texts[0]} for a text and 1.0e-3 for a number" if texts else ""
+            raise TrainingConfigError(f"{source}: " + "; ".join(faults), fix=f"change these fields{hint}")
         return cls(**content)
 
 
@@ -142,5 +141,7 @@ def _faults_between(config: TrainingConfig) -> list[str]:
     if abs(sum(config.splits.values()) - 1) > 1e-6:
         faults.append(f"splits add up to {sum(config.splits.values())}, must be 1")
     known = {each.name for each in fields(SneConfig)}
-    faults += [f"model.{name} is no field of SneConfig" for name in config.model if name not in known]
+    unknown = [f"model.{name}" for name in config.model if name not in known]
+    if unknown:
+        faults.append(f"{', '.join(unknown)}: no field of SneConfig (known: {', '.join(sorted(known))})")
     return faults

@@ -216,7 +216,10 @@ class PickleRefusedError(CheckpointError):
     """A pickle file, which can run code, without the permission to read it."""
 
     rule = "pickle files are read on request only"
-    advice = "convert it to safetensors, or read it in a limited process: --allow-pickle (in Python: allow_pickle=True)"
+    advice = (
+        "convert it to safetensors, or read it in a limited process: --allow-pickle "
+        "(in Python: pipe(source, allow_pickle=True))"
+    )
 
 
 class PickleFormatError(CheckpointError):

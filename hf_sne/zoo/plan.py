@@ -185,7 +185,8 @@ class Plan:
 
 def _check_fields(content: Any, kinds: Mapping[str, type], required: tuple[str, ...], where: str) -> None:
     if not isinstance(content, Mapping):
-        raise PlanError(f"{where} is {type(content).__name__} {content!r}, not a mapping", fix="see recipes/zoos")
+        found = "empty" if content is None else f"{type(content).__name__} {content!r}, not a mapping"
+        raise PlanError(f"{where} is {found}", fix="see recipes/zoos")
     faults = [f"{name!r} is no field" for name in content if name not in kinds]
     faults += [f"{name!r} is missing" for name in required if name not in content]
     faults += [
@@ -194,4 +195,4 @@ def _check_fields(content: Any, kinds: Mapping[str, type], required: tuple[str, 
         if name in content and not isinstance(content[name], kind)
     ]
     if faults:
-        raise PlanError(f"{where}: {'; '.join(faults)}", fix=f"known fields: {', '.join(kinds)}")
+        raise PlanError(f"{where}: {'; '.join(faults)}", fix=f"correct them; known fields: {', '.join(kinds)}")

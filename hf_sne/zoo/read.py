@@ -59,7 +59,10 @@ def read_networks(source: str | Path) -> Iterator[tuple[dict[str, Any], dict[str
             yield labels, layout.unflatten(torch.from_numpy(rows.vector(place).copy())), layout
         return
     if not folder.is_dir() and source.count("/") != 1:
-        raise UserError(f"{source}: no such zoo folder", fix="name a folder that holds a zoo, or a Hub id")
+        raise UserError(
+            f"{source}: no such zoo folder in {Path.cwd()}",
+            fix="name a folder that holds a zoo, or a Hub id; recipes look below --zoos",
+        )
     for split in splits_of(source):
         stream = ZooStream(source, split=split)
         for batch in stream:

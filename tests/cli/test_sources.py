@@ -67,4 +67,4 @@ def test_pickles_beside_safetensors_are_left_out_and_told(tmp_path):
         (tmp_path / name).write_bytes(b"")
     files, notes = expand_folders([str(tmp_path)], allow_pickle=True)
     assert len(files) == 2
-    assert "1 pickle files beside them left out" in notes[0]
+    assert "1 pickle file beside them left out" in notes[0]

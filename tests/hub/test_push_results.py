@@ -62,6 +62,13 @@ def test_a_repository_without_results_is_refused(hub, capsys):
     assert "org/nothing: no results on the Hub" in " ".join(err.split())
 
 
+def test_the_results_of_a_predictor_whose_configuration_is_lost_are_not_pushed_alone(tmp_path, hub):
+    for name in ("results.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((BUILT_IN_ENCODER / name).read_bytes())
+    with pytest.raises(UserError, match="neither a zoo"):
+        push(str(tmp_path), Destination("org/other"))
+
+
 def test_json_that_holds_no_results_is_not_pushed(tmp_path, hub):
     (tmp_path / "other.json").write_text(json.dumps({"a": 1}))
     with pytest.raises(UserError, match=r"other.json: results without the field 'test'"):

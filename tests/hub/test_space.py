@@ -32,13 +32,25 @@ def test_a_space_names_its_predictor_and_shows_its_results(hub, capsys):
     requires = re.search(r'requires-python = ">=([\d.]+)"', (ROOT / "pyproject.toml").read_text())
     assert card.data.python_version == requires[1]
     assert b"build_app('org/sne'" in files["app.py"]
+    assert b"hf-sne score ORG/NAME --model org/sne --html report.html" in files["README.md"]
     compile(files["app.py"], "app.py", "exec")
     assert b"hf-sne[space]==" in files["requirements.txt"]
     assert b"cifar10\\_small" in files["board.md"] or b"cifar10-small" in files["board.md"]
 
 
-@pytest.mark.parametrize(("model", "told"), [("predictor", "from the Hub"), ("org/none", "404|not found|401")])
-def test_a_space_of_what_is_not_on_the_hub_is_refused(hub, model, told):
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("predictor", "not from a folder here"),
+        ("zoos/mine", "not from a folder here"),
+        ("org/none", "404|not found|401"),
+        ("org/other", r"no predictor with its results \(no results\.json\)"),
+    ],
+)
+def test_a_space_of_what_is_no_predictor_on_the_hub_is_refused(hub, model, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zoos" / "mine").mkdir(parents=True)
+    hub.repos["org/other"] = HubRepo({"model.safetensors": save(STATE)})
     with pytest.raises(UserError, match=told):
         push(model, Destination("org/app"), space=True)
     assert hub.spaces == {}

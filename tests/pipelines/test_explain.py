@@ -99,8 +99,9 @@ def test_a_training_network_is_its_own_nearest_neighbour(pipe):
 
 
 def _explained(source: str, names: list[str]) -> dict:
-    layers = [{"name": name, "attribution": 0.1 * (-1) ** place} for place, name in enumerate(names)]
-    return {"score": 0.5, "checkpoint": {"source": source}, "layers": layers}
+    layers = [{"name": name, "role": "linear", "attribution": 0.1 * (-1) ** n} for n, name in enumerate(names)]
+    known = {"interval": {"low": 0.3, "high": 0.8}, "in_distribution": {"verdict": False}}
+    return {"score": 0.5, "checkpoint": {"source": source}, "layers": layers, **known}
 
 
 def test_bars_are_drawn_whatever_the_names(tmp_path):

@@ -258,7 +258,7 @@ def test_all_faults_of_a_config_are_named_at_once(tmp_path):
             "splits are train, test, must be",
             "splits add up to 0.9",
             "leave_out 'x' is ['b'], must be columns with lists of values",
-            "model.hiden is no field",
+            "model.hiden: no field of SneConfig (known: ",
         ),
         "zoos: [a]\nleave_out: {no: {data: [a]}, ../x: {data: [a]}, '': {data: [a]}}\n": (
             "leave_out False must be a name",

@@ -127,7 +127,7 @@ def test_a_checkpoint_every_epoch_ends_with_the_last_step():
 
 BROKEN = {
     "a list": ("- data: digits", "not a mapping"),
-    "nothing": ("", "not a mapping"),
+    "nothing": ("", "is empty"),
     "no YAML": ("data: [digits", r"expected ',' or '\]'"),
     "an unknown field": ("data: digits\nfamilies: {mlp: {runs: 1}}\ndate: 1", "'date' is no field"),
     "missing fields": ("seed: 1", "'data' is missing; 'families' is missing"),
