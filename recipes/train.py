@@ -24,7 +24,7 @@ from hf_sne.pipelines.plots import reliability_diagram, scatter_panels
 from hf_sne.training import trainer
 from hf_sne.training.card import PREDICTED, RELIABILITY, RESULTS, write_model_card
 from hf_sne.training.config import TrainingConfig
-from hf_sne.training.emissions import emissions_of, measured_emissions
+from hf_sne.training.emissions import check_measurable, emissions_of, measured_emissions
 from hf_sne.training.experiment import PREDICTOR, run_experiment
 from hf_sne.training.measure import Measured
 from hf_sne.zoo.atomic import write_bytes
@@ -53,6 +53,8 @@ def main(
     disable_progress_bar()
     try:
         settings, zoos = _settings(config, zoo, zoos)
+        if carbon:
+            check_measurable(carbon, output)
         destination = Destination(push_to, private=private) if push_to else None
         if destination is not None:
             destination.check_token()
@@ -78,7 +80,7 @@ def main(
         console.print(f"error: {visible(str(error))}", style="red", markup=False)
         raise typer.Exit(2) from error
     if accelerator.is_main_process:
-        _keep(results | ({"emissions": emissions_of(output)} if carbon else {}), rows, output, console)
+        _keep({**results, "emissions": emissions_of(output)}, rows, output, console)
         if destination is not None:
             _push(output / PREDICTOR, destination, console)
         else:

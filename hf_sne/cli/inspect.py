@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def inspect_command(
-    source: Annotated[str, typer.Argument(metavar="PATH_OR_REPO", help="A file, a folder or a Hub repo id.")],
+    source: Annotated[
+        str, typer.Argument(metavar="PATH_OR_REPO", help="A file, a folder, a Hub repo id, or hf://owner/name/file.")
+    ],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub repo.")] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Also read a torch pickle (.pt, .pth, .bin, .ckpt), confined.")

@@ -9,7 +9,7 @@ from hf_sne.cli.console import notes_console, results_console
 
 def push_command(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="Folder of a zoo, a predictor or results, or the name of a metric.")
+        str, typer.Argument(metavar="SOURCE", help="Folder of a zoo or a predictor, results, or the name of a metric.")
     ],
     repo: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Repository on the Hub; made if it is not there.")],
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,

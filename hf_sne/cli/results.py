@@ -1,7 +1,7 @@
 """``hf-sne results``: results files as tables."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Annotated, Literal
 
 import typer
@@ -43,10 +43,8 @@ def _file(source: str, scratch: Path) -> Path:
     from hf_sne.weights.files import path_exists
     from hf_sne.weights.hub import is_repo_id
 
-    if path_exists(source) or not is_repo_id(source):
+    if path_exists(source) or source.endswith(".json") or source.startswith(".") or not is_repo_id(source):
         return Path(source)
     from hf_sne.hub.results import fetch_results
 
-    folder = scratch / source
-    folder.mkdir(parents=True, exist_ok=True)
-    return fetch_results(source, folder)
+    return fetch_results(source, Path(mkdtemp(dir=scratch)))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hf_sne.errors import UserError
-from hf_sne.evaluation.arrays import finite_pair, same_length
+from hf_sne.evaluation.arrays import finite_pair, finite_vector, same_length
 
 Floats = NDArray[np.float64]
 # Networks whose pairs with all others are held at once.
@@ -86,7 +86,9 @@ class Resamples:
 
     def mean(self, values: ArrayLike) -> Resampled:
         """Mean of a value [n] of each network."""
-        sums = np.add.reduceat(np.asarray(values, dtype=np.float64)[self.order], self._starts)
+        values = finite_vector("values", values)
+        same_length({"networks": len(self.order), "values": len(values)})
+        sums = np.add.reduceat(values[self.order], self._starts)
         return Resampled(self.counts @ sums / (self.counts @ self.sizes))
 
     def tau(self, predictions: ArrayLike, targets: ArrayLike) -> Resampled:

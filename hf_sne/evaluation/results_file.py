@@ -19,7 +19,7 @@ def read_results(path: Path) -> dict[str, Any]:
         raise _refusal(str(path), "a folder")
     try:
         results = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _refusal(str(path), str(error)) from error
     if not isinstance(results, dict):
         raise _refusal(str(path), "holds no JSON object")

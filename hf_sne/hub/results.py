@@ -11,6 +11,7 @@ from hf_sne.evaluation.board import read_boards
 from hf_sne.evaluation.results_file import read_results, told_fields
 from hf_sne.hub.destination import Parcel, told
 from hf_sne.training.card import CARD, RESULTS
+from hf_sne.weights.shards import PICKLE_SUFFIXES, SAFETENSORS_SUFFIX
 
 # No name that others give a file: a repository that has it is one of results.
 _PUBLISHED = "hf_sne_results.json"
@@ -19,7 +20,8 @@ _PUBLISHED = "hf_sne_results.json"
 def is_results(source: Path) -> bool:
     """Whether a path is a results file, or the folder of one without weights, which would be a damaged predictor."""
     if source.is_dir():
-        return (source / RESULTS).is_file() and not any(source.glob("*.safetensors"))
+        weights = (path for path in source.iterdir() if path.suffix in (SAFETENSORS_SUFFIX, *PICKLE_SUFFIXES))
+        return (source / RESULTS).is_file() and not any(weights)
     return source.suffix == ".json"
 
 
@@ -57,17 +59,32 @@ def fetch_results(repo: str, folder: Path) -> Path:
         UserError: there are none, or the Hub cannot be reached.
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import RemoteEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError, RepositoryNotFoundError
 
-    named = folder / f"{repo.split('/')[-1]}.json"
-    for name, repo_type in ((_PUBLISHED, "dataset"), (RESULTS, "model")):
-        with told(repo):
+    named, away = folder / f"{repo.split('/')[-1]}.json", None
+    with told(repo):
+        for name, repo_type in ((_PUBLISHED, "dataset"), (RESULTS, "model")):
             try:
                 copyfile(hf_hub_download(repo, name, repo_type=repo_type), named)
             except (RemoteEntryNotFoundError, RepositoryNotFoundError):
                 continue
-        return named
+            except LocalEntryNotFoundError as error:
+                # The other kind may be in the cache.
+                away = error
+                continue
+            return _checked(named, repo)
+        if away is not None:
+            raise away
     raise UserError(f"{repo}: no results on the Hub, or private ones", fix="name a file, or what hf-sne push published")
+
+
+def _checked(path: Path, repo: str) -> Path:
+    """Results whose faults are told of the repository, not of the file that is gone afterwards."""
+    try:
+        read_boards([path])
+    except UserError as error:
+        raise UserError(error.message.replace(str(path), repo), fix=error.fix) from error
+    return path
 
 
 def _metadata(repo: str) -> Any:

@@ -9,8 +9,7 @@ from hf_sne.optional import require
 from hf_sne.pipelines import WeightPerformancePipeline, load_pipeline, refusal
 from hf_sne.pipelines.html_report import html_fragment
 from hf_sne.weights import open_checkpoint
-from hf_sne.weights.files import path_exists
-from hf_sne.weights.hub import parse_source, repo_not_found
+from hf_sne.weights.hub import parse_source
 
 # Numbers that are read of one checkpoint, so that anybody's choice fits into a small machine's memory.
 MAX_PARAMETERS = 50_000_000
@@ -60,9 +59,7 @@ def score_page(pipe: WeightPerformancePipeline, repo: str, upload: str | None) -
     try:
         if not source:
             raise UserError("nothing to score", fix="name a model on the Hub, or upload a file")
-        if upload is None:
-            _check_name(source)
-        result: Any = _score(pipe, source)
+        result: Any = _score(pipe, source if upload else _on_hub(source))
     except HfSneError as error:
         result = refusal(source, error)
     if upload is not None:
@@ -70,13 +67,11 @@ def score_page(pipe: WeightPerformancePipeline, repo: str, upload: str | None) -
     return html_fragment([result], title="Prediction")
 
 
-def _check_name(source: str) -> None:
-    """Refuse what is no name on the Hub, and what is a path here too: nobody's business what lies on the machine."""
+def _on_hub(source: str) -> str:
+    """A name as one on the Hub and nothing else: nobody's business what lies on the machine."""
     if parse_source(source) is None or source.startswith("."):
         raise UserError(f"{source[:200]}: not the name of a model on the Hub", fix="name it as ORG/NAME")
-    # The answer is that for a name which nobody has taken.
-    if path_exists(source):
-        raise repo_not_found(source)
+    return source if source.startswith("hf://") else f"hf://{source}"
 
 
 def _score(pipe: WeightPerformancePipeline, source: str) -> Any:

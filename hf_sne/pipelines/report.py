@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hf_sne.escape import spreadsheet_cell, visible
+from hf_sne.pipelines.bars import LEAST_FULL_BAR
 
 Row = dict[str, Any]
 DAMAGED = "-shuffled: one layer's inputs were shuffled after training, on purpose"
@@ -117,7 +118,7 @@ def score_table(rows: Sequence[Row]) -> Table:
 def explanation_table(result: Mapping[str, Any]) -> Table:
     """What a scored checkpoint's score rests on, layer by layer, with a bar for each attribution."""
     layers = result["layers"]
-    largest = max((abs(layer["attribution"]) for layer in layers), default=0.0)
+    largest = max([LEAST_FULL_BAR, *(abs(layer["attribution"]) for layer in layers)])
     title = f"What training each layer adds to the score of {visible(result['checkpoint']['source'])}"
     table = Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("layer", overflow="fold")
@@ -126,7 +127,7 @@ def explanation_table(result: Mapping[str, Any]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("", no_wrap=True)
     for layer in layers:
-        size = abs(layer["attribution"]) / largest if largest > 0 else 0.0
+        size = abs(layer["attribution"]) / largest
         bar = Text("█" * round(_BAR * size), style="green" if layer["attribution"] > 0 else "red")
         cells = (Text(visible(layer["name"])), layer["role"], f"{layer['parameters']:,}")
         table.add_row(*cells, f"{layer['attribution']:+.3f}", bar)

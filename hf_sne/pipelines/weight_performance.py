@@ -139,8 +139,12 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
 
     def preprocess(self, inputs: Source, **parameters: Any) -> dict[str, Any]:
         """Open and check the checkpoint; nothing but its header is read yet."""
-        checkpoint = inputs if isinstance(inputs, Checkpoint) else open_checkpoint(inputs, **parameters)
-        return {"checkpoint": checkpoint, "limits": parameters.get("limits", Limits())}
+        if not isinstance(inputs, Checkpoint):
+            return {"checkpoint": open_checkpoint(inputs, **parameters)}
+        if parameters:
+            told = ", ".join(sorted(parameters))
+            raise UserError(f"{inputs.source}: {told} of a checkpoint that is open", fix="say so when opening it")
+        return {"checkpoint": inputs}
 
     def _forward(self, model_inputs: dict[str, Any], explain: bool = False, strict: bool = False) -> dict[str, Any]:
         """Stream the chunks through the encoder, so that memory does not grow with the checkpoint."""
@@ -153,7 +157,6 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
             layers = self._explain(checkpoint, output) if explain else None
         return {
             "checkpoint": checkpoint,
-            "limits": model_inputs["limits"],
             "scores": output.scores,
             "assessment": assessment,
             "layers": layers,
@@ -215,7 +218,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
                 "source": checkpoint.source,
                 "commit": checkpoint.commit,
                 "files": [{"name": f.name, "size": f.size, "sha256": f.sha256} for f in checkpoint.files],
-                "limits": asdict(model_outputs["limits"]),
+                "limits": asdict(checkpoint.limits),
             },
             "predictor": {"name": config.predictor_name, "version": config.predictor_version},
         }
@@ -241,7 +244,8 @@ def _only_score(output: SnePredictionOutput) -> float:
 
 def refusal(source: Source, error: HfSneError) -> Refusal:
     """What stands in the place of the prediction of a checkpoint that cannot be scored."""
-    name = str(source) if isinstance(source, (str, PathLike)) else type(source).__name__
+    opened = source.source if isinstance(source, Checkpoint) else source
+    name = str(opened) if isinstance(opened, (str, PathLike)) else type(source).__name__
     fix = error.fix if isinstance(error, UserError) else ""
     message = error.message if isinstance(error, UserError) else str(error)
     return {

@@ -9,6 +9,9 @@ from typing import Any, get_type_hints
 from hf_sne.errors import UserError
 from hf_sne.models.sne import SneConfig
 
+# What people write for a number and YAML takes for a text.
+_NUMBER = re.compile(r"[-+]?[\d.]+[eE][-+]?\d+")
+
 
 class TrainingConfigError(UserError):
     """A training configuration breaks rules; the message lists all of them."""
@@ -94,7 +97,7 @@ class TrainingConfig:
         """
         faults = _faults(cls, content)
         if faults:
-            texts = [value for value in content.values() if isinstance(value, str) and re.match(r"-?[\d.]+e", value)]
+            texts = [value for value in content.values() if isinstance(value, str) and _NUMBER.fullmatch(value)]
             hint = f"; YAML takes {texts[0]} for a text and 1.0e-3 for a number" if texts else ""
             raise TrainingConfigError(f"{source}: " + "; ".join(faults), fix=f"change these fields{hint}")
         return cls(**content)

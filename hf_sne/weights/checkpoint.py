@@ -35,12 +35,14 @@ class Checkpoint:
         contents: Contents,
         *,
         stack: ExitStack,
+        limits: Limits,
         module: nn.Module | None = None,
         commit: str | None,
         max_parameters: int | None = None,
     ) -> None:
         self.source = source
         self.commit = commit
+        self.limits = limits
         self.files: tuple[CheckpointFile, ...] = tuple(contents.files)
         layers, unplaced = arrange_layers(contents.tensors, module)
         self.skipped: tuple[Skipped, ...] = (*contents.skipped, *unplaced)
@@ -122,7 +124,9 @@ def open_checkpoint(
             contents, commit = _read_repo(
                 named, revision, token, stack, allow_pickle=allow_pickle, limits=limits, by_ranges=by_ranges
             )
-        checkpoint = Checkpoint(named, contents, commit=commit, max_parameters=max_parameters, stack=stack)
+        checkpoint = Checkpoint(
+            named, contents, commit=commit, max_parameters=max_parameters, limits=limits, stack=stack
+        )
         # It takes the open files over once nothing can be refused any more.
         checkpoint._stack = stack.pop_all()
         return checkpoint
@@ -172,4 +176,6 @@ def _open_object(source: Mapping[str, Tensor] | nn.Module, limits: Limits, max_p
     named = without_wrappers(named_tensors(state, name))
     gathered = gather(named, name, Totals(limits), module)
     contents = Contents(tensors=gathered.lazy(), skipped=list(gathered.skipped))
-    return Checkpoint(name, contents, module=module, commit=None, max_parameters=max_parameters, stack=ExitStack())
+    return Checkpoint(
+        name, contents, module=module, commit=None, max_parameters=max_parameters, limits=limits, stack=ExitStack()
+    )

@@ -22,8 +22,11 @@ from huggingface_hub.hf_api import RepoSibling
 from hf_sne.limits import Limits
 from hf_sne.weights.errors import (
     AmbiguousWeightsError,
+    FileAccessError,
     HubOfflineError,
     HubRefusalError,
+    NotWeightsError,
+    PickleRefusedError,
     RepoGatedError,
     RepoNotFoundError,
     RevisionMissingError,
@@ -35,8 +38,10 @@ from hf_sne.weights.shards import (
     INDEX_SUFFIX,
     PICKLE_SUFFIXES,
     SAFETENSORS_SUFFIX,
+    STANDARD,
     check_index_size,
     choose_file,
+    listed,
     read_index,
 )
 
@@ -77,12 +82,25 @@ def choose_weights(names: Iterable[str], repo_id: str, file: str | None, *, allo
         CheckpointError: as :func:`~hf_sne.weights.shards.choose_file`.
     """
     if file is not None:
-        return choose_file([name for name in names if name == file], f"{repo_id}/{file}", allow_pickle=allow_pickle)
+        _check_file(file, names, repo_id, allow_pickle=allow_pickle)
+        return file
     try:
         return choose_file([name for name in names if "/" not in name], repo_id, allow_pickle=allow_pickle)
     except AmbiguousWeightsError as error:
         fix = f"name one of them, as hf://{repo_id}/FILE"
         raise AmbiguousWeightsError(repo_id, found=error.found, allowed=error.allowed, fix=fix) from None
+
+
+def _check_file(file: str, names: Iterable[str], repo_id: str, *, allow_pickle: bool) -> None:
+    """Refuses a named file that is not there, that is no file of weights, or a pickle without permission."""
+    shown, weights = f"{repo_id}/{file}", [name for name in names if name.endswith(_FILE_SUFFIXES)]
+    if not file.endswith(_FILE_SUFFIXES):
+        raise NotWeightsError(shown, found=f"the name {file}", allowed=f"*{SAFETENSORS_SUFFIX}")
+    if file not in weights:
+        fix = "name a file of the repository"
+        raise FileAccessError(shown, found="no such file", allowed=f"one of {listed(weights)}", fix=fix)
+    if file.removesuffix(INDEX_SUFFIX).endswith(PICKLE_SUFFIXES) and not allow_pickle:
+        raise PickleRefusedError(shown, found="a pickle", allowed="safetensors")
 
 
 def download(
@@ -103,7 +121,7 @@ def download(
     """
     with typed_errors(repo_id, revision):
         try:
-            commit, siblings = list_files(repo_id, revision, token)
+            siblings = list_files(repo_id, revision, token)[1]
         except HfHubHTTPError:
             raise
         except (OfflineModeIsEnabled, HTTPError):
@@ -115,8 +133,10 @@ def download(
             check_index_size(sizes[chosen], f"{repo_id}/{chosen}", limits)
         # By the revision's own name, so that the cache knows it when offline; the rest by the commit it stands for.
         path = Path(hf_hub_download(repo_id, chosen, revision=revision, token=token))
+        here = PurePosixPath(chosen).parent
+        # Of what came: the branch may have moved since the files were listed.
+        commit = path.parents[len(here.parts)].name
         if chosen.endswith(INDEX_SUFFIX):
-            here = PurePosixPath(chosen).parent
             shards = [str(here / shard) for shard in read_index(path, f"{repo_id}/{chosen}", limits).shards]
             _check_size(shards, sizes, repo_id, limits)
             for shard in shards:
@@ -134,11 +154,15 @@ def cached(repo_id: str, file: str | None, revision: str | None, *, allow_pickle
     """What an earlier download left in the cache.
 
     Raises:
-        HubOfflineError: it is empty.
+        HubOfflineError: it is empty, or holds but files that were named one by one: which of all files would be chosen
+            is then unknown.
     """
     with typed_errors(repo_id, revision):
         folder = Path(snapshot_download(repo_id, revision=revision, local_files_only=True))
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    if file is None and not any(name in STANDARD for name in names):
+        found, fix = f"{listed(names)} in the cache", f"name one of them, as hf://{repo_id}/FILE"
+        raise HubOfflineError(repo_id, found=found, allowed="a connection, to see all files", fix=fix)
     path = folder / choose_weights(names, repo_id, file, allow_pickle=allow_pickle)
     return Snapshot(path.parent, path.name, folder.name)
 

@@ -27,7 +27,7 @@ INDEX_SUFFIX = ".index.json"
 _CACHE_SNAPSHOT = re.compile(r"models--[^/]+/snapshots/[0-9a-f]{40}")
 
 # What save_pretrained writes, in the order in which transformers looks for it.
-_STANDARD = (
+STANDARD = (
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
@@ -51,14 +51,14 @@ def choose_file(names: Collection[str], where: str, *, allow_pickle: bool) -> st
     if not candidates:
         candidates = _candidates(names, PICKLE_SUFFIXES)
         if candidates and not allow_pickle:
-            raise PickleRefusedError(where, found=_listed(candidates), allowed="safetensors")
+            raise PickleRefusedError(where, found=listed(candidates), allowed="safetensors")
     if not candidates:
-        raise NoWeightFileError(where, found=_listed(names) or "no file", allowed=f"one *{SAFETENSORS_SUFFIX}")
-    for standard in _STANDARD:
+        raise NoWeightFileError(where, found=listed(names) or "no file", allowed=f"one *{SAFETENSORS_SUFFIX}")
+    for standard in STANDARD:
         if standard in candidates:
             return standard
     if len(candidates) > 1:
-        raise AmbiguousWeightsError(where, found=_listed(candidates), allowed=f"one, or one {_STANDARD[0]}")
+        raise AmbiguousWeightsError(where, found=listed(candidates), allowed=f"one, or one {STANDARD[0]}")
     return candidates[0]
 
 
@@ -69,7 +69,8 @@ def _candidates(names: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
     return indexes + [name for name in files if not (indexes and _SHARD.fullmatch(name))]
 
 
-def _listed(names: Collection[str]) -> str:
+def listed(names: Collection[str]) -> str:
+    """The first of the names, for a message."""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(sorted(names)[:_LISTED]) + more
 

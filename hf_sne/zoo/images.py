@@ -42,7 +42,7 @@ def load_images(source: str) -> ImageData:
     """Images of ``digits``, a Hub data set id (``ylecun/mnist``) or a local folder that ``load_dataset`` reads."""
     if source == DIGITS:
         return _load_digits()
-    if source.startswith((".", "/", "~")) and not Path(source).exists():
+    if source.startswith((".", "/")) and not Path(source).exists():
         raise UserError(f"{source}: no such folder", fix=f"name a folder of images, a Hub data set, or {DIGITS}")
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError

@@ -60,7 +60,7 @@ def read_networks(source: str | Path) -> Iterator[tuple[dict[str, Any], dict[str
         return
     if not folder.is_dir() and source.count("/") != 1:
         raise UserError(
-            f"{source}: no such zoo folder in {Path.cwd()}",
+            f"{folder.absolute()}: no such zoo folder",
             fix="name a folder that holds a zoo, or a Hub id; recipes look below --zoos",
         )
     for split in splits_of(source):

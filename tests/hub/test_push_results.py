@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from hub_server import HubRepo
 from hub_server.clients import aim_clients
 from huggingface_hub import DatasetCard
 
@@ -82,3 +83,32 @@ def test_a_hub_that_cannot_be_reached_is_said(tmp_path, capsys, monkeypatch):
     assert code == 2
     assert "error: org/board: " in err
     assert "network" in err
+
+
+def test_results_in_the_cache_are_shown_offline_whichever_kind_they_are_of(hub, capsys, monkeypatch):
+    push(str(BUILT_IN_ENCODER), Destination("org/encoder"))
+    push(str(COMPARISON), Destination("org/board"))
+    online = _shown(capsys, "org/encoder", "org/board")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert _shown(capsys, "org/encoder", "org/board") == online
+    code, _, err = _shown(capsys, "org/other")
+    assert code == 2
+    assert "org/other: " in err
+
+
+@pytest.mark.parametrize("source", ["runs/reslts.json", "../results.json", "./x"])
+def test_a_mistyped_path_is_no_name_on_the_hub(hub, capsys, source):
+    code, _, err = _shown(capsys, source)
+    assert code == 2
+    assert f"error: {Path(source)}: " in err
+    assert "No such file" in err
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b'{"a": 1}'])
+def test_published_results_are_not_trusted(hub, capsys, content):
+    hub.datasets["org/deep"] = HubRepo({"hf_sne_results.json": content})
+    code, _, err = _shown(capsys, "org/deep")
+    assert code == 2
+    assert err.startswith("error: org/deep: ")
+    assert err.count("\n") == 1

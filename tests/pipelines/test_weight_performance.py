@@ -15,9 +15,11 @@ from torch import nn
 
 import hf_sne
 from hf_sne.errors import HfSneError
+from hf_sne.limits import Limits
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
 from hf_sne.pipelines import BUILT_IN_ENCODER, TASK, load_pipeline
 from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError, OutOfDistributionError
+from hf_sne.weights import open_checkpoint
 from hf_sne.weights.errors import CheckpointError
 
 
@@ -198,3 +200,11 @@ def test_strict_needs_a_calibrated_predictor(tmp_path):
     assert pipe(cnn())["interval"] == {"low": 0.0, "high": 1.0, "level": 0.9}
     with pytest.raises(HfSneError, match="never calibrated"):
         pipe(cnn(), strict=True)
+
+
+def test_an_open_checkpoint_keeps_how_it_was_opened(pipe, saved):
+    result = pipe(open_checkpoint(saved, limits=Limits(shards=7)))
+    assert result["checkpoint"]["limits"]["shards"] == 7
+    (refused,) = pipe.iterate([open_checkpoint(saved)], max_parameters=5)
+    assert "max_parameters of a checkpoint that is open" in refused["refused"]["message"]
+    assert refused["checkpoint"]["source"] == str(saved)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hf_sne.training.emissions import CountryError, emissions_of, measured_emissions
+from hf_sne.errors import UserError
+from hf_sne.training.emissions import CountryError, check_measurable, emissions_of, measured_emissions
 
 
 def test_a_training_in_two_parts_is_counted_whole(tmp_path):
@@ -18,10 +19,14 @@ def test_a_training_in_two_parts_is_counted_whole(tmp_path):
         assert whole[name] > first[name] > 0
 
 
-def test_a_country_that_is_unknown_is_refused_before_the_training(tmp_path):
-    with (
-        pytest.raises(CountryError, match=r"no country 'Atlantis'.*three letters"),
-        measured_emissions("Atlantis", tmp_path),
-    ):
-        raise AssertionError("the training began")
-    assert not list(tmp_path.iterdir())
+def test_a_country_that_is_unknown_is_refused(tmp_path):
+    with pytest.raises(CountryError, match=r"no country 'Atlantis'.*three letters"):
+        check_measurable("Atlantis", tmp_path)
+    check_measurable("FRA", tmp_path)
+
+
+def test_a_training_that_was_begun_without_is_not_measured_in_part(tmp_path):
+    (tmp_path / "state").mkdir()
+    with pytest.raises(UserError, match="begun without --carbon"):
+        check_measurable("FRA", tmp_path)
+    assert emissions_of(tmp_path) is None

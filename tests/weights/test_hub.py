@@ -8,6 +8,7 @@ from safetensors.torch import save
 
 from hf_sne.limits import Limits
 from hf_sne.weights import errors, open_checkpoint
+from hf_sne.weights import hub as hub_module
 
 WHOLE = save({"fc.weight": torch.ones(2, 3), "fc.bias": torch.ones(2)})
 SHARD = "parts/model-00001-of-00001.safetensors"
@@ -127,8 +128,20 @@ def test_a_repository_of_several_checkpoints_says_how_to_name_one(many, most):
     with pytest.raises(errors.AmbiguousWeightsError, match=r"a\.safetensors, b\.safetensors") as refused:
         open_checkpoint("owner/many", max_parameters=most)
     assert refused.value.fix == "name one of them, as hf://owner/many/FILE"
-    with pytest.raises(errors.NoWeightFileError, match=r"owner/many/c\.safetensors"):
+    with pytest.raises(errors.FileAccessError, match=r"owner/many/c\.safetensors.*no such file.*a\.safetensors, b\."):
         open_checkpoint("hf://owner/many/c.safetensors", max_parameters=most)
+    with pytest.raises(errors.NotWeightsError, match=r"README\.md"):
+        open_checkpoint("hf://owner/many/README.md", max_parameters=most)
+
+
+def test_a_named_file_is_read_whatever_its_folder_is_called_and_a_pickle_on_request_alone(many):
+    many.repos["owner/odd"] = HubRepo(
+        {"optimizer-adam/model.safetensors": WHOLE, "old.pt": b"", "b.safetensors": WHOLE}
+    )
+    with open_checkpoint("hf://owner/odd/optimizer-adam/model.safetensors") as checkpoint:
+        assert checkpoint.read_elements == 8
+    with pytest.raises(errors.PickleRefusedError):
+        open_checkpoint("hf://owner/odd/old.pt")
 
 
 def test_a_named_file_is_found_in_the_cache_too(many, monkeypatch, tmp_path):
@@ -136,3 +149,28 @@ def test_a_named_file_is_found_in_the_cache_too(many, monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with open_checkpoint("hf://owner/many/late/model.safetensors.index.json") as checkpoint:
         assert checkpoint.read_elements == 8
+
+
+def test_a_cache_of_one_named_file_does_not_pass_for_the_repository(many, monkeypatch):
+    many.repos["owner/two"] = HubRepo(
+        {"model.safetensors": WHOLE, "b.safetensors": save({"fc.weight": torch.ones(9, 9)})}
+    )
+    open_checkpoint("hf://owner/two/b.safetensors").close()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(errors.HubOfflineError, match=r"b\.safetensors in the cache.*hf://owner/two/FILE"):
+        open_checkpoint("owner/two")
+
+
+def test_the_commit_is_that_of_the_bytes_where_the_branch_moves_meanwhile(many, monkeypatch):
+    """The listing is of one commit, and what is downloaded of the next."""
+    list_files = hub_module.list_files
+
+    def then_moved(*arguments):
+        answer = list_files(*arguments)
+        many.repos["owner/whole"] = HubRepo({"model.safetensors": save({"fc.weight": torch.ones(5, 5)})})
+        return answer
+
+    monkeypatch.setattr(hub_module, "list_files", then_moved)
+    with open_checkpoint("owner/whole") as checkpoint:
+        assert checkpoint.commit == many.repos["owner/whole"].commit
+        assert checkpoint.read_elements == 25
