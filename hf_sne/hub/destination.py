@@ -21,6 +21,12 @@ from hf_sne.weights.hub import is_repo_id
 
 # How the client's error about a card begins, which has no class of its own.
 _BAD_CARD = "Invalid metadata in README.md"
+# By the status of the Hub's answer.
+_FIXES = {
+    401: "log in (hf auth login), or set HF_TOKEN to a token that may write",
+    403: "use a token that may write there (hf auth login, or HF_TOKEN)",
+    404: "check the name, and whether the token may see it",
+}
 
 RepoType = Literal["model", "dataset", "space"]
 
@@ -174,13 +180,6 @@ def told(repo: str) -> Iterator[None]:
             f"{repo}: the Hub does not take the card's metadata: {reasons}",
             fix="correct what they come from: a zoo's licence in its plan or conversion, or the name of a folder",
         ) from error
-
-
-_FIXES = {
-    401: "log in (hf auth login), or set HF_TOKEN to a token that may write",
-    403: "use a token that may write there (hf auth login, or HF_TOKEN)",
-    404: "check the name, and whether the token may see it",
-}
 
 
 def _refusal(repo: str, error: Exception) -> UserError:
