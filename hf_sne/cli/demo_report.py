@@ -76,11 +76,13 @@ def print_report(summary: Mapping[str, Any], console: Console) -> None:
 
 def _point_table(points: Sequence[Mapping[str, Any]]) -> Table:
     """A sample of the networks, evenly spaced through the ranking by predicted accuracy."""
+    from hf_sne.pipelines.report import DAMAGED
+
     ranking = sorted(points, key=lambda point: -point["predicted"])
     shown = range(0, len(ranking), math.ceil(len(ranking) / _SHOWN))
     table = Table(
         title=f"Predicted and measured test accuracy ({len(shown)} of {len(points)} checkpoints, evenly by rank)",
-        caption="a name ends in the training step; -shuffled: damaged on purpose after training",
+        caption=f"a name ends in the training step; {DAMAGED}",
     )
     table.add_column("#", justify="right")
     table.add_column("checkpoint", overflow="fold")

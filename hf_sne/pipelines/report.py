@@ -13,7 +13,8 @@ from hf_sne.escape import spreadsheet_cell, visible
 from hf_sne.pipelines.bars import LEAST_FULL_BAR
 
 Row = dict[str, Any]
-DAMAGED = "-shuffled: one layer's inputs were shuffled after training, on purpose"
+_SHUFFLED = "-shuffled"
+DAMAGED = f"{_SHUFFLED}: damaged on purpose after training"
 # Cells of the longest bar.
 _BAR = 24
 
@@ -149,7 +150,7 @@ def neighbour_table(result: Mapping[str, Any]) -> Table:
 
 def is_damaged(neighbour: Mapping[str, Any]) -> bool:
     """Whether a network of a zoo was damaged on purpose after its training, as the zoo's names tell."""
-    return str(neighbour["name"]).endswith("-shuffled")
+    return str(neighbour["name"]).endswith(_SHUFFLED)
 
 
 def refusal_table(rows: Iterable[Row]) -> Table:
