@@ -1,5 +1,8 @@
-"""What the commands share: the two streams, the exit codes and how an error is shown."""
+"""What the commands share: the two streams, the exit codes, places for files, and how an error is shown."""
 
+from pathlib import Path
+
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -18,6 +21,18 @@ def results_console() -> Console:
 def notes_console() -> Console:
     """Standard error: progress, notes and errors."""
     return Console(stderr=True)
+
+
+def check_place(path: Path, option: str, suffix: str) -> None:
+    """Refuse before the work what would be found after it: a file that cannot be written there, or of another kind.
+
+    Raises:
+        typer.BadParameter: the ending is another one, it is a folder, or its folder is not there.
+    """
+    if path.suffix.lower() != suffix or path.is_dir():
+        raise typer.BadParameter(f"{option} {path} must be a file that ends in {suffix}")
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"{option} {path}: the folder {path.parent} is not there")
 
 
 def print_error(error: HfSneError) -> None:

@@ -8,7 +8,7 @@ import typer
 from rich.progress import track
 from rich.text import Text
 
-from hf_sne.cli.console import REFUSED, notes_console, results_console
+from hf_sne.cli.console import REFUSED, check_place, notes_console, results_console
 from hf_sne.cli.encoder import AUTO, load_encoder
 from hf_sne.cli.sources import expand_folders
 from hf_sne.escape import ascii_json, visible
@@ -101,20 +101,13 @@ def _check_forms(*, as_json: bool, as_csv: bool, explain: bool) -> None:
 def _check_places(figure: Path | None, html: Path | None, *, explain: bool) -> None:
     """Before the work what would be found after it."""
     if html:
-        _check_place(html, "--html", ".html")
+        check_place(html, "--html", ".html")
     if not figure:
         return
     if not explain:
         raise typer.BadParameter("--figure needs --explain: explanations are what it draws")
-    _check_place(figure, "--figure", ".png")
+    check_place(figure, "--figure", ".png")
     require("matplotlib", "drawing", "plot")
-
-
-def _check_place(path: Path, option: str, suffix: str) -> None:
-    if path.suffix.lower() != suffix or path.is_dir():
-        raise typer.BadParameter(f"{option} {path} must be a file that ends in {suffix}")
-    if not path.parent.is_dir():
-        raise typer.BadParameter(f"{option} {path}: the folder {path.parent} is not there")
 
 
 def _expanded(sources: Sequence[str], allow_pickle: bool) -> list[str]:

@@ -67,6 +67,27 @@ def read_boards(paths: Sequence[Path]) -> list[Board]:
     return boards
 
 
+def read_margins(paths: Sequence[Path]) -> dict[str, dict[str, dict[str, float]]]:
+    """By how much SNE's mean tau is above each other predictor's, on the cells that both have: task -> predictor ->
+    ``value``, ``low`` and ``high``; trainings have none.
+
+    Raises:
+        UserError: a file is missing or holds results of another shape.
+    """
+    margins = {}
+    for path in paths:
+        results = read_results(path)
+        with told_fields(str(path)):
+            for group, averages in results.get("averages", {}).items():
+                title = f"{_task(path)}, {group}: SNE {averages['sne']['kendall_tau']['value']:.2f}"
+                margins[title] = {
+                    _NAMES.get(name, name): {end: float(row["sne_above"][end]) for end in ("value", "low", "high")}
+                    for name, row in averages.items()
+                    if name != "sne" and row["cells"]
+                }
+    return margins
+
+
 def training_board(name: str, results: Mapping[str, Any]) -> Board:
     """A row a zoo: tau with its 95 % interval for SNE and the weight-statistics baseline, and the intervals' coverage.
 

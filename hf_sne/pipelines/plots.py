@@ -88,6 +88,34 @@ def reliability_diagram(levels: Sequence[float], coverages: Mapping[str, Sequenc
     figure.savefig(path, dpi=130)
 
 
+def margin_bars(panels: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path) -> None:
+    """By how much SNE's tau is above others', as a PNG: a panel a task, a row a predictor, a bar its interval.
+
+    A margin has ``value``, ``low`` and ``high``; where the interval is below zero the row is in another colour.
+    """
+    require("matplotlib", "drawing", "plot")
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(name for margins in panels.values() for name in margins))
+    size = (3.2 + 2.6 * len(panels), 1.6 + 0.26 * len(names))
+    figure = Figure(figsize=size, layout="constrained")
+    for axes, (title, margins) in zip(
+        figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels.items(), strict=True
+    ):
+        for name, margin in margins.items():
+            place, (colour, marker) = names.index(name), _STYLES[0 if margin["high"] >= 0 else 1]
+            axes.hlines(place, margin["low"], margin["high"], color=colour, linewidth=2)
+            axes.plot(margin["value"], place, color=colour, marker=marker, markersize=5)
+        axes.axvline(0, color="0.4", linewidth=0.8)
+        axes.set_yticks(range(len(names)), [_shown(name) for name in names], fontsize=8)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.tick_params(axis="x", labelsize=8)
+        axes.set_title(_shown(title).replace(", ", "\n", 1), fontsize=8)
+        axes.grid(axis="x", alpha=0.25)
+    figure.supxlabel("Kendall tau: SNE above the row, with 95 % interval", fontsize=9)
+    figure.savefig(path, dpi=130, format="png")
+
+
 def attribution_bars(results: Sequence[Mapping[str, Any]], path: Path) -> None:
     """What training each layer adds to the score of explained checkpoints, as a PNG: a panel a checkpoint.
 

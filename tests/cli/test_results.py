@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from hf_sne.pipelines import BUILT_IN_ENCODER
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +34,31 @@ def test_comparisons_stand_side_by_side(run_cli):
     for name in ("SNE", "NFN_HNP", "boosting, pooled statistics", "mean log norm", "size alone"):
         assert rows.count(f"| {name} |") == 1
     assert f"{averages['same domain']['sne']['kendall_tau']['value']:.2f} (" in outcome.out
+
+
+def test_comparisons_are_drawn(run_cli, tmp_path):
+    figure = tmp_path / "margins.png"
+    outcome = run_cli("results", COMPARISON, "--figure", figure)
+    assert outcome.code == 0
+    assert str(figure) in outcome.err
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ((TRAINING, "--figure", "margins.png"), "there is none among these"),
+        ((COMPARISON, "--figure", "margins.svg"), "must be a file that ends in .png"),
+        ((COMPARISON, "--figure", "none/margins.png"), "is not there"),
+    ],
+    ids=["no-comparison", "other-ending", "no-folder"],
+)
+def test_what_cannot_be_drawn_is_refused(run_cli, tmp_path, monkeypatch, arguments, reason):
+    monkeypatch.chdir(tmp_path)
+    outcome = run_cli("results", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert reason in " ".join(outcome.err.replace("│", "").split())
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_files_are_refused(run_cli, tmp_path):

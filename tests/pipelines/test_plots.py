@@ -3,7 +3,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 
-from hf_sne.pipelines.plots import reliability_diagram, scatter_panels, scatter_predictions
+from hf_sne.pipelines.plots import margin_bars, reliability_diagram, scatter_panels, scatter_predictions
 
 
 def test_a_scatter_is_a_png_with_a_colour_a_family(tmp_path: Path) -> None:
@@ -31,6 +31,16 @@ def test_a_reliability_diagram_has_a_line_a_group(tmp_path: Path) -> None:
     coverages = {"test": [0.5, 0.9], "$\\frac{$": [0.4, 0.8], "cnn\x1b[2J": [0.6, 1.0]}
     reliability_diagram([0.5, 0.9], coverages, tmp_path / "lines.png")
     assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)} <= _colours(tmp_path / "lines.png")
+
+
+def test_margins_below_zero_are_in_another_colour(tmp_path: Path) -> None:
+    above, below = ({"value": sign * 0.2, "low": sign * 0.2 - 0.1, "high": sign * 0.2 + 0.1} for sign in (1, -1))
+    margin_bars({"one, $\\frac{$": {"_a": above}, "two": {"_a": above, "\x1b[2Jb": above}}, tmp_path / "above.png")
+    margin_bars({"one": {"a": above, "b": below}}, tmp_path / "both.png")
+    blue, red = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
+    assert blue in _colours(tmp_path / "above.png")
+    assert red not in _colours(tmp_path / "above.png")
+    assert {blue, red} <= _colours(tmp_path / "both.png")
 
 
 def _colours(path: Path) -> set[tuple[int, ...]]:
