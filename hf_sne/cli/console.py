@@ -24,7 +24,7 @@ def notes_console() -> Console:
 
 
 def check_place(path: Path, option: str, suffix: str) -> None:
-    """Refuse before the work what would be found after it: a file that cannot be written there, or of another kind.
+    """Refuse before the work, not after it, a place for a file that is plainly wrong.
 
     Raises:
         typer.BadParameter: the ending is another one, it is a folder, or its folder is not there.

@@ -1,4 +1,4 @@
-"""``hf-sne results``: results files as tables."""
+"""``hf-sne results``: results files as tables, and comparisons as a picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +56,7 @@ def _draw(files: Sequence[Path], figure: Path) -> None:
 
     margins = read_margins(files)
     if not margins:
-        raise typer.BadParameter("--figure draws comparisons, and there is none among these")
+        raise typer.BadParameter("--figure draws by how much SNE is above other predictors, and none of these tells it")
     margin_bars(margins, figure)
     notes_console().print(Text(f"figure: {figure}"), soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""Results files of trainings and of comparisons as one table each: what ``hf-sne results`` and the Space show."""
+"""Results files of trainings and of comparisons as tables and margins: what ``hf-sne results`` and the Space show."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +44,28 @@ class Board:
         return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:]))
 
 
+@dataclass(frozen=True)
+class Margin:
+    """By how much SNE's mean tau is above another predictor's, on the ``cells`` that both have, with its interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    cells: int
+
+
+@dataclass(frozen=True)
+class Margins:
+    """One group of cells of a comparison: SNE's mean tau over its ``cells``, and the other predictors."""
+
+    task: str
+    group: str
+    tau: float
+    cells: int
+    rows: Sequence[Margin]
+
+
 def read_boards(paths: Sequence[Path]) -> list[Board]:
     """The tables of the files: all trainings in one, all comparisons in one; kinds without a file are left out.
 
@@ -67,25 +89,29 @@ def read_boards(paths: Sequence[Path]) -> list[Board]:
     return boards
 
 
-def read_margins(paths: Sequence[Path]) -> dict[str, dict[str, dict[str, float]]]:
-    """By how much SNE's mean tau is above each other predictor's, on the cells that both have: task -> predictor ->
-    ``value``, ``low`` and ``high``; trainings have none.
+def read_margins(paths: Sequence[Path]) -> list[Margins]:
+    """The margins of each group of cells of each comparison among the files; trainings have none.
 
     Raises:
         UserError: a file is missing or holds results of another shape.
     """
-    margins = {}
+    found = []
     for path in paths:
         results = read_results(path)
         with told_fields(str(path)):
             for group, averages in results.get("averages", {}).items():
-                title = f"{_task(path)}, {group}: SNE {averages['sne']['kendall_tau']['value']:.2f}"
-                margins[title] = {
-                    _NAMES.get(name, name): {end: float(row["sne_above"][end]) for end in ("value", "low", "high")}
-                    for name, row in averages.items()
-                    if name != "sne" and row["cells"]
-                }
-    return margins
+                rows = [_margin(name, row) for name, row in averages.items() if name != "sne" and row["cells"]]
+                if rows:
+                    sne = averages["sne"]
+                    found.append(Margins(_task(path), group, float(sne["kendall_tau"]["value"]), sne["cells"], rows))
+    return found
+
+
+def _margin(name: str, row: Mapping[str, Any]) -> Margin:
+    low, value, high = (float(row["sne_above"][end]) for end in ("low", "value", "high"))
+    if not -2 <= low <= value <= high <= 2:
+        raise ValueError(f"{name}: SNE above it {value} ({low} to {high})")
+    return Margin(_NAMES.get(name, name), value, low, high, row["cells"])
 
 
 def training_board(name: str, results: Mapping[str, Any]) -> Board:

@@ -37,7 +37,7 @@ def told_fields(source: str) -> Iterator[None]:
         yield
     except KeyError as error:
         raise _refusal(source, f"results without the field {error}") from error
-    except (TypeError, AttributeError, ValueError, IndexError) as error:
+    except (TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         raise _refusal(source, f"results of another shape ({error})") from error
 
 

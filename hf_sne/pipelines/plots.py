@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_sne.escape import visible
+from hf_sne.evaluation.board import Margin, Margins
 from hf_sne.optional import require
 from hf_sne.pipelines.bars import LEAST_FULL_BAR, strongest
 
@@ -12,11 +13,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_PANELS = 20
+MAX_ROWS = 60
 _MAX_NAME = 60
+# Of a panel of margins.
+_MAX_TITLE = 42
 # For the numbers beside bars of attributions.
 _ROOM = 0.08
 # Okabe and Ito's colours, told apart by colour-blind readers too; the markers tell families apart in print.
 _STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"))
+_GREY = "#7A8B99"
 
 
 def scatter_predictions(points: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
@@ -88,32 +93,39 @@ def reliability_diagram(levels: Sequence[float], coverages: Mapping[str, Sequenc
     figure.savefig(path, dpi=130)
 
 
-def margin_bars(panels: Mapping[str, Mapping[str, Mapping[str, float]]], path: Path) -> None:
-    """By how much SNE's tau is above others', as a PNG: a panel a task, a row a predictor, a bar its interval.
+def margin_bars(panels: Sequence[Margins], path: Path) -> None:
+    """By how much SNE's tau is above others', as a PNG: a panel a comparison, a row a predictor, a bar its interval.
 
-    A margin has ``value``, ``low`` and ``high``; where the interval is below zero the row is in another colour.
+    Of the first ``MAX_PANELS`` comparisons and ``MAX_ROWS`` predictors.
     """
     require("matplotlib", "drawing", "plot")
     from matplotlib.figure import Figure
 
-    names = list(dict.fromkeys(name for margins in panels.values() for name in margins))
-    size = (3.2 + 2.6 * len(panels), 1.6 + 0.26 * len(names))
-    figure = Figure(figsize=size, layout="constrained")
-    for axes, (title, margins) in zip(
-        figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels.items(), strict=True
-    ):
-        for name, margin in margins.items():
-            place, (colour, marker) = names.index(name), _STYLES[0 if margin["high"] >= 0 else 1]
-            axes.hlines(place, margin["low"], margin["high"], color=colour, linewidth=2)
-            axes.plot(margin["value"], place, color=colour, marker=marker, markersize=5)
-        axes.axvline(0, color="0.4", linewidth=0.8)
+    panels = panels[:MAX_PANELS]
+    names = list(dict.fromkeys(row.name for margins in panels for row in margins.rows))[:MAX_ROWS]
+    figure = Figure(figsize=(3.2 + 2.6 * len(panels), 1.8 + 0.26 * len(names)), layout="constrained")
+    columns = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, margins in zip(columns, panels, strict=True):
+        for row in margins.rows:
+            if row.name in names:
+                _draw_margin(axes, row, names.index(row.name), hollow=row.cells < margins.cells)
+        axes.axvline(0, color="0.4", linewidth=0.8, zorder=0)
         axes.set_yticks(range(len(names)), [_shown(name) for name in names], fontsize=8)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.tick_params(axis="x", labelsize=8)
-        axes.set_title(_shown(title).replace(", ", "\n", 1), fontsize=8)
+        told = f"{margins.group}, {margins.cells} cells: SNE {margins.tau:.2f}"
+        axes.set_title(f"{_shown(margins.task, _MAX_TITLE)}\n{_shown(told, _MAX_TITLE)}", fontsize=8)
         axes.grid(axis="x", alpha=0.25)
-    figure.supxlabel("Kendall tau: SNE above the row, with 95 % interval", fontsize=9)
+    label = "Kendall tau, SNE above the row, with 95 % interval (grey: holds zero; hollow: the row has fewer cells)"
+    figure.supxlabel(label, fontsize=8)
     figure.savefig(path, dpi=130, format="png")
+
+
+def _draw_margin(axes: "Axes", row: Margin, place: int, *, hollow: bool) -> None:
+    (blue, dot), (red, square) = _STYLES[:2]
+    colour, marker = (blue, dot) if row.low > 0 else (red, square) if row.high < 0 else (_GREY, "D")
+    axes.hlines(place, row.low, row.high, color=colour, linewidth=2)
+    axes.plot(row.value, place, color=colour, marker=marker, markersize=5, mfc="white" if hollow else colour)
 
 
 def attribution_bars(results: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -155,10 +167,10 @@ def _headline(result: Mapping[str, Any]) -> str:
     return f"{source}: predicted {result['score']:.3f} ({interval['low']:.2f} to {interval['high']:.2f}){unlike}"
 
 
-def _shown(name: object) -> str:
+def _shown(name: object, most: int = _MAX_NAME) -> str:
     """A name that anybody may have given, short enough for a label; a dollar or an underscore would be syntax."""
     text = visible(str(name))
-    text = text if len(text) <= _MAX_NAME else f"...{text[3 - _MAX_NAME :]}"
+    text = text if len(text) <= most else f"...{text[3 - most :]}"
     return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
 

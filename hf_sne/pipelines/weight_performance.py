@@ -14,7 +14,6 @@ from transformers import Pipeline
 
 from hf_sne.errors import HfSneError, UserError
 from hf_sne.limits import Limits
-from hf_sne.models.baselines.norms import mean_log_norm_of
 from hf_sne.models.sne import NonFiniteElementsError, NothingToEncodeError, SnePredictionOutput
 from hf_sne.models.sne.calibration_sne import Assessment, Calibration
 from hf_sne.pipelines.errors import NonFiniteWeightsError, NothingToScoreError, OutOfDistributionError
@@ -54,7 +53,6 @@ class PerformancePrediction(TypedDict):
     interval: dict[str, float]
     zoo_interval: dict[str, float]
     in_distribution: dict[str, Any]
-    log_norm: float | None
     coverage: dict[str, Any]
     checkpoint: dict[str, Any]
     predictor: dict[str, str]
@@ -152,8 +150,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         """Stream the chunks through the encoder, so that memory does not grow with the checkpoint."""
         checkpoint: Checkpoint = model_inputs["checkpoint"]
         with checkpoint:
-            structure, blocks = self._stream(checkpoint, checkpoint.layers)
-            output = self._predict(structure, blocks)
+            output = self._predict(checkpoint, checkpoint.layers)
             assessment = self.model.calibration(output.scores, output.network_embedding)
             if strict and not bool(assessment.in_distribution):
                 raise self._strange(checkpoint, float(assessment.percentile))
@@ -162,7 +159,6 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
             "checkpoint": checkpoint,
             "scores": output.scores,
             "assessment": assessment,
-            "log_norm": mean_log_norm_of(structure),
             "layers": layers,
         }
 
@@ -176,12 +172,13 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         allowed = f"up to percentile {self.model.config.in_distribution_percentile:.0f}"
         return OutOfDistributionError(checkpoint.source, found=found, allowed=allowed)
 
-    def _predict(self, structure: dict[str, Tensor], blocks: Iterator[dict[str, Tensor]]) -> SnePredictionOutput:
+    def _predict(self, checkpoint: Checkpoint, layers: Sequence[Layer | UntrainedLayer]) -> SnePredictionOutput:
+        structure, blocks = self._stream(checkpoint, layers)
         return self.model.predict(self.model.sne.encode_stream(structure, blocks))  # type: ignore[no-any-return]
 
     def _explain(self, checkpoint: Checkpoint, output: SnePredictionOutput) -> list[LayerAttribution]:
         def score(layers: Sequence[Layer | UntrainedLayer]) -> float:
-            return _only_score(self._predict(*self._stream(checkpoint, layers)))
+            return _only_score(self._predict(checkpoint, layers))
 
         return list(layer_attributions(checkpoint.layers, _only_score(output), score))
 
@@ -216,7 +213,6 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
                 "verdict": bool(assessment.in_distribution),
                 "percentile": float(assessment.percentile),
             },
-            "log_norm": model_outputs["log_norm"],
             "coverage": checkpoint.coverage(),
             "checkpoint": {
                 "source": checkpoint.source,

@@ -4,20 +4,15 @@ import numpy as np
 import pytest
 import torch
 from drawn_networks import Layer, draw_network
-from networks import cnn, mlp
-from torch import nn
 
 from hf_sne.errors import UserError
 from hf_sne.models.baselines import tensor_statistics
-from hf_sne.models.baselines.norms import mean_log_norm_of, mean_log_norms
+from hf_sne.models.baselines.norms import mean_log_norms
 from hf_sne.models.baselines.weight_statistics import (
     fixed_layout_features,
     pooled_features,
     size_only_features,
 )
-from hf_sne.models.sne import SneProcessor
-from hf_sne.weights import open_checkpoint
-from hf_sne.zoo.entries import read_layers
 
 
 def statistics_of(tensor):
@@ -128,17 +123,3 @@ def test_mean_log_norm_by_hand():
     vectors = [Layer("norm", torch.ones(3), torch.ones(3))]
     assert mean_log_norms([network, vectors]).tolist() == [[pytest.approx(0.0, abs=1e-6)], [0.0]]
     assert mean_log_norms([network[:1]])[0, 0] == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize("neuron_level", [True, False])
-@pytest.mark.parametrize("build", [mlp, cnn])
-def test_mean_log_norm_of_what_the_processor_measured(build, neuron_level):
-    with open_checkpoint(build()) as checkpoint:
-        layers = read_layers(checkpoint.layers)
-    structure, _ = SneProcessor(neuron_level=neuron_level, outgoing_view=False).stream(layers)
-    assert mean_log_norm_of(structure) == pytest.approx(mean_log_norms([layers])[0, 0], abs=1e-5)
-
-
-def test_mean_log_norm_is_none_without_a_weight():
-    with open_checkpoint(nn.BatchNorm1d(3)) as checkpoint:
-        assert mean_log_norm_of(SneProcessor().stream(checkpoint.layers)[0]) is None

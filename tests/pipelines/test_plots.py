@@ -3,7 +3,15 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 
-from hf_sne.pipelines.plots import margin_bars, reliability_diagram, scatter_panels, scatter_predictions
+from hf_sne.evaluation.board import Margin, Margins
+from hf_sne.pipelines.plots import (
+    MAX_PANELS,
+    MAX_ROWS,
+    margin_bars,
+    reliability_diagram,
+    scatter_panels,
+    scatter_predictions,
+)
 
 
 def test_a_scatter_is_a_png_with_a_colour_a_family(tmp_path: Path) -> None:
@@ -33,14 +41,24 @@ def test_a_reliability_diagram_has_a_line_a_group(tmp_path: Path) -> None:
     assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)} <= _colours(tmp_path / "lines.png")
 
 
-def test_margins_below_zero_are_in_another_colour(tmp_path: Path) -> None:
-    above, below = ({"value": sign * 0.2, "low": sign * 0.2 - 0.1, "high": sign * 0.2 + 0.1} for sign in (1, -1))
-    margin_bars({"one, $\\frac{$": {"_a": above}, "two": {"_a": above, "\x1b[2Jb": above}}, tmp_path / "above.png")
-    margin_bars({"one": {"a": above, "b": below}}, tmp_path / "both.png")
-    blue, red = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
-    assert blue in _colours(tmp_path / "above.png")
-    assert red not in _colours(tmp_path / "above.png")
-    assert {blue, red} <= _colours(tmp_path / "both.png")
+def _margins(*ends: tuple[float, float], name: str = "$\\frac{$ \x1b[2J") -> Margins:
+    rows = [Margin(f"_{place}{name}", (low + high) / 2, low, high, 2) for place, (low, high) in enumerate(ends)]
+    return Margins("cross, " + "data" * 40, f"other {name}", 0.7, 3, rows)
+
+
+def test_margins_say_by_colour_which_side_of_zero_they_are(tmp_path: Path) -> None:
+    blue, red, grey = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x7A, 0x8B, 0x99)
+    above, below, across = (0.1, 0.3), (-0.3, -0.1), (-0.1, 0.3)
+    for ends, shown in ((above, {blue}), (below, {red}), (across, {grey})):
+        margin_bars([_margins(ends), _margins(ends)], tmp_path / "margins.png")
+        assert {blue, red, grey} & _colours(tmp_path / "margins.png") == shown
+
+
+def test_margins_of_many_comparisons_keep_to_a_size(tmp_path: Path) -> None:
+    margin_bars([_margins((0.1, 0.2), name=str(place)) for place in range(MAX_PANELS * 10)], tmp_path / "many.png")
+    width, height = matplotlib.image.imread(tmp_path / "many.png").shape[1::-1]
+    assert width < 130 * 3 * (MAX_PANELS + 2)
+    assert height < 130 * 0.3 * (MAX_ROWS + 10)
 
 
 def _colours(path: Path) -> set[tuple[int, ...]]:

@@ -17,7 +17,6 @@ def scored(source: str, score: float) -> dict[str, Any]:
         "interval": {"low": score - 0.1, "high": score + 0.1, "level": 0.9},
         "zoo_interval": {"low": score - 0.05, "high": score + 0.05, "level": 0.9},
         "in_distribution": {"verdict": score < 0.8, "percentile": 40.0},
-        "log_norm": -0.25,
         "coverage": {
             "parameters_total": 1200,
             "parameters_read": 1100,
@@ -50,7 +49,6 @@ def test_rows_keep_the_order_and_all_columns() -> None:
     assert [row["source"] for row in rows] == ["low", "bad", "high"]
     assert all(tuple(row) == COLUMNS for row in rows)
     assert rows[0]["sha256"] == "aa bb"
-    assert rows[0]["log_norm"] == -0.25
     assert rows[0]["error"] is None
     assert rows[1]["error"] == "NotWeights"
     assert rows[1]["score"] is None

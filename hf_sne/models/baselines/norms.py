@@ -1,13 +1,10 @@
 """What ranks networks without any training: the mean log norm of their weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor
 
 from hf_sne.models.baselines.tensor_statistics import Features, Network, all_parts
-from hf_sne.models.sne.planning import ROLES
-from hf_sne.models.sne.standards import log_norms
 
 
 def mean_log_norms(networks: Sequence[Network]) -> Features:
@@ -22,13 +19,3 @@ def mean_log_norms(networks: Sequence[Network]) -> Features:
     counts = np.bincount(owners, minlength=len(networks)).clip(min=1)
     means: Features = (np.bincount(owners, weights=logs, minlength=len(networks)) / counts)[:, None]
     return means
-
-
-def mean_log_norm_of(structure: Mapping[str, Tensor]) -> float | None:
-    """The same of one network that :class:`~hf_sne.models.sne.SneProcessor` has measured; None without a weight.
-
-    Normalisation layers are left out; of a part of a network it is an estimate for the whole.
-    """
-    roles = structure["layer_roles"].repeat_interleave(structure["tensors_per_layer"])
-    chosen = ~structure["tensor_is_bias"] & (roles != ROLES.index("norm"))
-    return float(log_norms(structure["tensor_features"][chosen]).mean()) if chosen.any() else None

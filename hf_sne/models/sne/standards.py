@@ -71,12 +71,6 @@ def tensor_features(standard: Standard, plan: PlannedTensor) -> list[float]:
     ]
 
 
-def log_norms(features: Tensor) -> Tensor:
-    """log10 of the Frobenius norm of each tensor, whole where a part is read: features [t, 8] -> [t]."""
-    rms, fan_in, out = features[:, 0], features[:, 4], features[:, 5]
-    return rms + (fan_in + out) / 2
-
-
 def read_elements(tensor: Any, start: int, stop: int) -> Tensor:
     """Elements of a torch tensor or a lazy one in row-major order, float32 on the CPU, [stop - start]."""
     if isinstance(tensor, Tensor):

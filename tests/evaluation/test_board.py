@@ -1,0 +1,61 @@
+"""Margins of comparisons, as results files tell them."""
+
+import json
+
+import pytest
+
+from hf_sne.errors import UserError
+from hf_sne.evaluation.board import Margin, read_margins
+
+
+def row(low=-0.1, value=0.1, high=0.2, cells=2):
+    return {
+        "cells": cells,
+        "kendall_tau": {"value": 0.6, "low": 0.5, "high": 0.7},
+        "sne_above": {"value": value, "low": low, "high": high},
+    }
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(averages, name="results.json"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"averages": averages}))
+        return path
+
+    return written
+
+
+def test_margins_of_every_group_of_every_file(write):
+    groups = {"same domain": {"sne": row(cells=4), "nfn_hnp": row()}, "other domains": {"sne": row(), "mine": row()}}
+    paths = [write(groups, "a/same.json"), write(groups, "b/same.json")]
+    found = read_margins(paths)
+    assert [(margins.task, margins.group, margins.cells) for margins in found] == [
+        ("same", "same domain", 4),
+        ("same", "other domains", 2),
+    ] * 2
+    assert found[0].rows == [Margin("NFN_HNP", 0.1, -0.1, 0.2, 2)]
+    assert found[0].tau == 0.6
+
+
+def test_a_group_without_another_predictor_has_no_margins(write):
+    assert read_margins([write({"task": {"sne": row(), "nfn_np": {"cells": 0}}})]) == []
+    assert read_margins([write({"task": {"sne": row()}})]) == []
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        {"low": float("nan")},
+        {"high": float("inf")},
+        {"low": -1e308},
+        {"value": 0.5},
+        {"high": 10**400},
+        {"low": None},
+    ],
+    ids=["nan", "infinity", "huge", "outside-its-interval", "beyond-floats", "none"],
+)
+def test_margins_that_cannot_be_are_refused(write, ends):
+    with pytest.raises(UserError, match="results of another shape"):
+        read_margins([write({"task": {"sne": row(), "other": row(**ends)}})])
