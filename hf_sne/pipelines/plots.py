@@ -113,6 +113,7 @@ def margin_bars(panels: Sequence[Margins], path: Path) -> None:
         axes.set_yticks(range(len(names)), [_shown(name) for name in names], fontsize=8)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.tick_params(axis="x", labelsize=8)
+        axes.locator_params(axis="x", nbins=5)
         told = f"{margins.group}, {margins.cells} cells: SNE {margins.tau:.2f}"
         axes.set_title(f"{_shown(margins.task, _MAX_TITLE)}\n{_shown(told, _MAX_TITLE)}", fontsize=8)
         axes.grid(axis="x", alpha=0.25)
