@@ -103,7 +103,8 @@ def read_margins(paths: Sequence[Path]) -> list[Margins]:
                 rows = [_margin(name, row) for name, row in averages.items() if name != "sne" and row["cells"]]
                 if rows:
                     sne = averages["sne"]
-                    found.append(Margins(_task(path), group, float(sne["kendall_tau"]["value"]), sne["cells"], rows))
+                    tau = float(sne["kendall_tau"]["value"])
+                    found.append(Margins(_task(path), group, tau, int(sne["cells"]), rows))
     return found
 
 
@@ -111,7 +112,7 @@ def _margin(name: str, row: Mapping[str, Any]) -> Margin:
     low, value, high = (float(row["sne_above"][end]) for end in ("low", "value", "high"))
     if not -2 <= low <= value <= high <= 2:
         raise ValueError(f"{name}: SNE above it {value} ({low} to {high})")
-    return Margin(_NAMES.get(name, name), value, low, high, row["cells"])
+    return Margin(_NAMES.get(name, name), value, low, high, int(row["cells"]))
 
 
 def training_board(name: str, results: Mapping[str, Any]) -> Board:

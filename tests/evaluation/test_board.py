@@ -53,8 +53,9 @@ def test_a_group_without_another_predictor_has_no_margins(write):
         {"value": 0.5},
         {"high": 10**400},
         {"low": None},
+        {"cells": "many"},
     ],
-    ids=["nan", "infinity", "huge", "outside-its-interval", "beyond-floats", "none"],
+    ids=["nan", "infinity", "huge", "outside-its-interval", "beyond-floats", "none", "no-number-of-cells"],
 )
 def test_margins_that_cannot_be_are_refused(write, ends):
     with pytest.raises(UserError, match="results of another shape"):
