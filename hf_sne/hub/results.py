@@ -65,12 +65,13 @@ def fetch_results(repo: str, folder: Path) -> Path:
     with told(repo):
         for name, repo_type in ((_PUBLISHED, "dataset"), (RESULTS, "model")):
             try:
-                copyfile(hf_hub_download(repo, name, repo_type=repo_type), named)
+                # Once the Hub was found away, whose client tries again for half a minute, only the cache is looked in.
+                found = hf_hub_download(repo, name, repo_type=repo_type, local_files_only=away is not None)
+                copyfile(found, named)
             except (RemoteEntryNotFoundError, RepositoryNotFoundError):
                 continue
             except LocalEntryNotFoundError as error:
-                # The other kind may be in the cache.
-                away = error
+                away = away or error
                 continue
             return _checked(named, repo)
         if away is not None:

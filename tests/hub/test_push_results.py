@@ -88,6 +88,7 @@ def test_a_hub_that_cannot_be_reached_is_said(tmp_path, capsys, monkeypatch):
 def test_results_in_the_cache_are_shown_offline_whichever_kind_they_are_of(hub, capsys, monkeypatch):
     push(str(BUILT_IN_ENCODER), Destination("org/encoder"))
     push(str(COMPARISON), Destination("org/board"))
+    capsys.readouterr()  # the bars of the first push in a process
     online = _shown(capsys, "org/encoder", "org/board")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert _shown(capsys, "org/encoder", "org/board") == online
