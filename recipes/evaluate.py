@@ -1,6 +1,7 @@
 """Score a folder of labelled checkpoints: python recipes/evaluate.py --zoo FOLDER --labels FOLDER/labels.csv."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from rich.progress import track
 
 from hf_sne.evaluation import coverage, evaluate_predictions
+from hf_sne.evaluation.resampling import Resamples
 from hf_sne.models.baselines.norms import mean_log_norms
 from hf_sne.models.baselines.power_laws import power_laws
 from hf_sne.models.baselines.weight_statistics import size_only_features
@@ -80,9 +82,13 @@ def _evaluate(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
     }
     if len(set(groups)) > 1:
         result["sne"] = evaluate_predictions(scores, truth, groups)
+        resamples = Resamples.draw(groups)
+        own = resamples.tau(scores, truth)
         for name in RANKINGS:
-            ranking = evaluate_predictions(np.array([row[name] for row in rows]), truth, groups)
+            values = np.array([row[name] for row in rows])
+            ranking = evaluate_predictions(values, truth, groups)
             result[name] = {metric: ranking[metric] for metric in ("kendall_tau", "spearman")}
+            result[name]["sne_above"] = asdict((own - resamples.tau(values, truth)).interval())
     return result
 
 
