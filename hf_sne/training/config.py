@@ -61,9 +61,6 @@ class TrainingConfig:
     weight_decay: float = 0.01
     invariance_weight: float = 0.0
     order_weight: float = 0.0
-    rank_weight: float = 0.0
-    rank_temperature: float = 0.1
-    ema_decay: float = 0.0
     max_chunks: int = 256
     model: dict[str, Any] = field(default_factory=dict)
     trackers: list[str] = field(default_factory=list)

@@ -19,18 +19,7 @@ def order_loss(logits: Tensor, shuffled: Tensor, weights: Tensor) -> Tensor:
     return (weights.unsqueeze(1) * nn.functional.softplus(shuffled - logits)).mean()
 
 
-def rank_loss(logits: Tensor, labels: Tensor, groups: Tensor, temperature: float) -> Tensor:
-    """Pairwise logistic ranking loss over the pairs of networks of one group."""
-    better = (labels[:, None] > labels[None, :]) & (groups[:, None] == groups[None, :])
-    margins = (logits[:, None] - logits[None, :])[better]
-    if not len(margins):
-        return logits.sum() * 0
-    return temperature * nn.functional.softplus(-margins / temperature).mean()
-
-
-def training_loss(
-    logits: Tensor, labels: Tensor, has_symmetry: Tensor, groups: Tensor, config: TrainingConfig, kind: str
-) -> Tensor:
+def training_loss(logits: Tensor, labels: Tensor, has_symmetry: Tensor, config: TrainingConfig, kind: str) -> Tensor:
     """The weighted sum, of logits [n b, k]: b networks, again permuted, and shuffled, where their terms have a weight.
 
     A broken network is the worse the better the whole one was, hence the labels as weights of the order.
@@ -38,8 +27,6 @@ def training_loss(
     parts = iter(logits.split(len(labels)))
     plain = next(parts)
     loss = accuracy_loss(plain, labels, kind)
-    if config.rank_weight:
-        loss = loss + config.rank_weight * rank_loss(plain, labels, groups, config.rank_temperature)
     if config.invariance_weight:
         loss = loss + config.invariance_weight * invariance_loss(plain, next(parts))
     if config.order_weight:

@@ -13,7 +13,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object, set_seed
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import BatchFeature, get_cosine_schedule_with_warmup
 
 from hf_sne.errors import UserError
@@ -71,10 +70,6 @@ def train(
     schedule = get_cosine_schedule_with_warmup(optimizer, int(config.warmup * total), total)
     # The schedule is stepped by hand: Accelerate would step it once for every process.
     model, optimizer = accelerator.prepare(model, optimizer)
-    averaged = None
-    if config.ema_decay:
-        averaged = AveragedModel(accelerator.unwrap_model(model), multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
-        accelerator.register_for_checkpointing(averaged)
     progress = _resume(output, accelerator, _fingerprint(config, examples))
     if progress.schedule:
         schedule.load_state_dict(progress.schedule)
@@ -84,23 +79,19 @@ def train(
         for batch in _batches(examples["train"], per_process, steps, config.seed, progress.epoch, accelerator):
             inputs = _to(_inputs(maker, batch, config), accelerator.device)
             labels, has_symmetry = batch.labels.to(accelerator.device), batch.has_symmetry.to(accelerator.device)
-            groups = batch.groups.to(accelerator.device)
-            loss = training_loss(model(**inputs).member_logits, labels, has_symmetry, groups, config, kind)
+            loss = training_loss(model(**inputs).member_logits, labels, has_symmetry, config, kind)
             accelerator.backward(loss)
             accelerator.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
-            if averaged is not None:
-                averaged.update_parameters(accelerator.unwrap_model(model))
             losses.append(float(loss.detach()))
-        best_model = model if averaged is None else averaged.module
-        scores = predict_distributed(accelerator, best_model, maker, examples["validation"])
+        scores = predict_distributed(accelerator, model, maker, examples["validation"])
         progress.schedule = schedule.state_dict()
         _note_epoch(progress, float(np.mean(gather_object(losses))), scores, examples["validation"], config.patience)
         accelerator.log(progress.history[-1], step=progress.epoch)
         if progress.best_epoch == progress.epoch - 1:
-            _save_model(accelerator, best_model, output / BEST)
+            _save_model(accelerator, model, output / BEST)
         _save_state(accelerator, progress, output)
         on_epoch(progress)
     accelerator.wait_for_everyone()
@@ -119,13 +110,6 @@ class _Batch:
     def labels(self) -> Tensor:
         """What is to be predicted, [b]."""
         return torch.tensor([example.entry.target for example in self.examples])
-
-    @property
-    def groups(self) -> Tensor:
-        """Numbers of the data sets, [b]."""
-        names = [str(example.entry.labels.get("data")) for example in self.examples]
-        numbers = {name: number for number, name in enumerate(sorted(set(names)))}
-        return torch.tensor([numbers[name] for name in names])
 
     @property
     def has_symmetry(self) -> Tensor:
