@@ -35,6 +35,6 @@ class DeepSets(nn.Module):
         layers = index.layers.index[tensors]
         networks = Sets(index.networks.index[layers], index.networks.count)
         told = [chunk_values, tensor_features[tensors], layer_levels[layers].float().log1p()]
-        # phi ends in a linear map, which the mean commutes with: a mean of what it maps is a quarter of the work.
+        # phi ends in a linear map, which the mean commutes with: taken first, it leaves one row a network to map.
         units = nn.functional.gelu(self.phi.up(torch.cat(told, 1)))
         return self.rho(self.phi.down(networks.mean(units))).squeeze(1)  # type: ignore[no-any-return]
