@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # One thread a test process: tests run side by side, and threads that wait for each other's cores are slower than one.
@@ -14,13 +15,36 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
-def digit_zoos(tmp_path_factory):
+def made_once(tmp_path_factory):
+    """``made_once(name, make)``: a folder that ``make(folder)`` fills once for all test processes, who only read it."""
+    base = tmp_path_factory.getbasetemp()
+    # Test processes that run side by side have folders of their own in one.
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name, make):
+        folder = shared / name
+        with FileLock(shared / f"{name}.lock"):
+            if not folder.exists():
+                part = shared / f"{name}.part"
+                part.mkdir()
+                make(part)
+                part.rename(folder)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def digit_zoos(made_once):
     """Two small zoos trained for real on scikit-learn's digits."""
+    return made_once("digit-zoos", _make_digit_zoos)
+
+
+def _make_digit_zoos(root):
     from hf_sne.zoo.make import make_zoo
     from hf_sne.zoo.plan import Plan
     from hf_sne.zoo.workers import LocalWorkers
 
-    root = tmp_path_factory.mktemp("zoos")
     training = {
         "optimizer": {"choice": ["momentum", "adam", "adamw"]},
         "learning_rate": {"log_uniform": [1e-3, 3e-2]},
@@ -34,34 +58,37 @@ def digit_zoos(tmp_path_factory):
     for family in ("mlp", "cnn"):
         plan = Plan.from_json({"data": "digits", "seed": 1, "families": {family: {"runs": 20}}, "training": training})
         list(make_zoo(plan, root / f"digits-{family}", LocalWorkers(2)))
-    return root
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
+def trained(made_once):
     """Every network is trained, and the zoo is not yet written."""
+    return made_once("trained", _train_zoo) / "zoo"
+
+
+def _train_zoo(root):
     from zoo_making import NETWORKS, tiny_plan
 
     from hf_sne.zoo.make import make_zoo
     from hf_sne.zoo.workers import LocalWorkers
 
-    folder = tmp_path_factory.mktemp("trained") / "zoo"
-    making = make_zoo(tiny_plan(), folder, LocalWorkers(1), NETWORKS)
+    making = make_zoo(tiny_plan(), root / "zoo", LocalWorkers(1), NETWORKS)
     while next(making).stage != "writing":
         pass
     making.close()
-    return folder
 
 
 @pytest.fixture(scope="session")
-def zoo(trained, tmp_path_factory):
+def zoo(trained, made_once):
     """The zoo as it should be: made without disturbance by one process."""
-    from zoo_making import finish
 
-    folder = tmp_path_factory.mktemp("made") / "zoo"
-    shutil.copytree(trained, folder)
-    finish(folder)
-    return folder
+    def make(root):
+        from zoo_making import finish
+
+        shutil.copytree(trained, root / "zoo")
+        finish(root / "zoo")
+
+    return made_once("made", make) / "zoo"
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from hf_sne.cli import main
 from hf_sne.zoo.make import make_zoo
 from hf_sne.zoo.manifest import Manifest
 from hf_sne.zoo.plan import Plan
@@ -119,7 +121,14 @@ def training_processes() -> list[psutil.Process]:
 # Its processes are there in milliseconds, all imports made.
 _server = get_context("forkserver")
 _DRAWING = ["matplotlib.figure", "matplotlib.backends.backend_agg"]
-_server.set_forkserver_preload(["hf_sne.zoo.make", *_DRAWING, "jinja2", "psutil", "yaml"])
+_server.set_forkserver_preload(["hf_sne.cli.zoo", "hf_sne.zoo.make", *_DRAWING, "jinja2", "psutil", "yaml"])
+
+
+def begin_making(*arguments: str) -> BaseProcess:
+    """``hf-sne zoo make`` in a process of its own."""
+    process = _server.Process(target=main, args=(["zoo", "make", *arguments],))
+    process.start()
+    return process
 
 
 def killed_while_finishing(folder: Path, seconds: float) -> bool:
