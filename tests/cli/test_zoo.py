@@ -2,7 +2,6 @@
 
 import sys
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 from subprocess import run
 
@@ -153,7 +152,6 @@ def test_a_dry_run_of_a_push_says_what_would_go(run_cli, zoo: Path, monkeypatch:
     assert run_cli("zoo", "info", zoo, "--verify").code == 0
 
 
-@pytest.mark.skipif(find_spec("hatchling") is None, reason="the build backend is not installed")
 def test_a_wheel_holds_the_card_templates(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, ROOT]
     done = run(build, capture_output=True, text=True, check=False)
