@@ -16,6 +16,7 @@ from hf_sne.models.baselines.norms import mean_log_norms
 from hf_sne.models.baselines.power_laws import power_laws
 from hf_sne.models.baselines.weight_statistics import size_only_features
 from hf_sne.pipelines import load_pipeline
+from hf_sne.pipelines.plots import scatter_panels
 from hf_sne.training.system_info import system_info
 from hf_sne.weights import Layer, open_checkpoint
 from hf_sne.zoo.entries import read_layers
@@ -41,6 +42,7 @@ def main(
     model: Annotated[str | None, typer.Option(help="Predictor; default: the built-in one.")] = None,
     by: Annotated[str, typer.Option(help="Column that tells data sets apart; each is ranked by itself.")] = "data",
     group: Annotated[str, typer.Option(help="Column of networks that are not independent (run, owner).")] = "run",
+    figure: Annotated[Path | None, typer.Option(help="PNG of predicted against measured accuracies.")] = None,
 ) -> None:
     """Score every network, and compare with parameter count, mean log norm and WeightWatcher."""
     table = pd.read_csv(labels, dtype={"id": str, "run": str})
@@ -64,8 +66,19 @@ def main(
         report["data"][name] = _evaluate(chosen, group)
         measured = report["data"][name]
         taus = [f"{kind} {measured[kind]['kendall_tau']['value']:.3f}" for kind in KINDS if kind in measured]
-        print(f"{name}: {len(chosen)} networks, tau", ", ".join(taus))
+        told = f"tau {', '.join(taus)}" if taus else f"of one {group} alone, not ranked"
+        print(f"{name}: {len(chosen)} networks, {told}")
     output.write_text(json.dumps(report, indent=1))
+    if figure is not None:
+        points = [
+            {
+                "data": row["record"][by],
+                "measured": row["record"]["test_accuracy"],
+                "predicted": row["result"]["score"],
+            }
+            for row in scored
+        ]
+        scatter_panels({f"{len(points)} networks of {zoo.name}": points}, figure)
 
 
 def _evaluate(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""recipes/evaluate.py on a folder of labelled checkpoints, as a user has one."""
+
+import json
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+from networks import mlp
+from safetensors.torch import save_file
+
+from hf_sne.evaluation.metrics import kendall_tau
+from hf_sne.pipelines import load_pipeline
+
+ROOT = Path(__file__).parents[2]
+WIDTHS = (60, 90, 70, 120, 80, 110)
+ACCURACIES = (0.9, 0.4, 0.6, 0.5, 0.8, 0.7)
+
+
+@pytest.fixture(scope="module")
+def main():
+    spec = spec_from_file_location("evaluate_recipe", ROOT / "recipes" / "evaluate.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Four networks of one data set by two owners, two of another by one, and a file that is refused."""
+    lines = ["id,data,owner,test_accuracy"]
+    for number, (width, accuracy) in enumerate(zip(WIDTHS, ACCURACIES, strict=True)):
+        save_file(mlp((64, width, 60, 10), seed=number).state_dict(), tmp_path / f"0{number}.safetensors")
+        data, owner = ("digits", "ab"[number % 2]) if number < 4 else ("letters", "a")
+        lines.append(f"0{number},{data},{owner},{accuracy}")
+    (tmp_path / "broken.safetensors").write_bytes(b"\0" * 9)
+    (tmp_path / "labels.csv").write_text("\n".join([*lines, "broken,digits,a,0.5"]))
+    return tmp_path
+
+
+def test_a_folder_of_checkpoints_is_ranked_beside_what_needs_no_training(main, folder, tmp_path, capsys):
+    main(folder, folder / "labels.csv", tmp_path / "results.json", by="data", group="owner", figure=tmp_path / "it.png")
+    assert "letters: 2 networks, of one owner alone, not ranked" in capsys.readouterr().out
+    results = json.loads((tmp_path / "results.json").read_text())
+    (refused,) = results["refused"]
+    assert "broken.safetensors" in refused["refused"]["message"]
+    digits, letters = results["data"]["digits"], results["data"]["letters"]
+    assert (digits["networks"], letters["networks"]) == (4, 2)
+    assert "sne" not in letters, "one owner's networks tell nothing of another's"
+    assert digits["log_parameters"]["kendall_tau"]["value"] == pytest.approx(kendall_tau(WIDTHS[:4], ACCURACIES[:4]))
+    pipe = load_pipeline()
+    scores = [pipe(folder / f"0{number}.safetensors")["score"] for number in range(4)]
+    assert digits["sne"]["kendall_tau"]["value"] == pytest.approx(kendall_tau(scores, ACCURACIES[:4]))
+    above = digits["mean_log_norm"]["sne_above"]
+    assert above["low"] <= above["value"] <= above["high"]
+    assert matplotlib.image.imread(tmp_path / "it.png").shape[0] > 500
