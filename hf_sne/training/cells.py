@@ -24,6 +24,8 @@ def measure_cells(
 ) -> dict[str, Any]:
     """Every cell (what was trained on, what was tested on), and averages over the cells that both predictors have.
 
+    Intervals are over resampled runs of the test networks, of taus that are averaged over the seeds.
+
     Args:
         names: The predictors; the others are compared with the first.
         target: What was predicted; errors are told in its units.
@@ -49,6 +51,10 @@ def measure_cells(
                 else:
                     cells[cell][name] = {"refused": refused}
     first = names[0]
+    for cell, own in taus[first].items():
+        for name in names[1:]:
+            if cell in taus[name]:
+                cells[cell][name][f"{first}_above"] = asdict((own - taus[name][cell]).interval())
     return {
         "cells": cells,
         "averages": {

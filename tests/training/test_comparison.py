@@ -86,6 +86,17 @@ def test_averages_are_over_the_cells_that_both_have(compared):
     assert averages["same domain"]["sne"]["sne_above"]["value"] == 0.0
 
 
+def test_every_cell_tells_by_how_much_sne_is_above_the_others(compared):
+    for row in compared[0]["cells"].values():
+        assert "sne_above" not in row["sne"]
+        for name in ("size_only", "flat_mlp"):
+            if "refused" not in row[name]:
+                above = row[name]["sne_above"]
+                taus = [row[each]["kendall_tau"]["value"] for each in ("sne", name)]
+                assert above["value"] == pytest.approx(taus[0] - taus[1])
+                assert above["low"] <= above["value"] <= above["high"]
+
+
 def test_what_is_fitted_is_not_fitted_again(compared, root, monkeypatch):
     results, output, _ = compared
     monkeypatch.setattr("hf_sne.training.comparison.PREDICTORS", {})
