@@ -91,7 +91,7 @@ def _evaluate(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
         "networks": len(rows),
         "interval_coverage": coverage(*intervals.T, truth),
         "in_distribution": float(np.mean([row["result"]["in_distribution"]["verdict"] for row in rows])),
-        "mean_error": float((scores - truth).mean()),
+        "bias": float((scores - truth).mean()),
     }
     if len(set(groups)) > 1:
         result["sne"] = evaluate_predictions(scores, truth, groups)

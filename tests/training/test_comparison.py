@@ -11,11 +11,9 @@ from random_zoos import random_rows, write_whole
 from hf_sne.errors import UserError
 from hf_sne.evaluation.metrics import kendall_tau
 from hf_sne.models.baselines import tuned_regressor
-from hf_sne.models.sne import SneConfig
 from hf_sne.training.comparison import ComparisonConfig, load_domains, run_comparison
-from hf_sne.training.config import TrainingConfig
 from hf_sne.training.fit_module import fit_module
-from hf_sne.training.predictors import PREDICTORS, hyper_parameters
+from hf_sne.training.predictors import hyper_parameters
 
 SETTINGS = {
     "zoos": ["one", "two"],
@@ -229,17 +227,3 @@ def test_a_training_that_diverges_is_told():
 
     with pytest.raises(UserError, match="diverged"):
         fit_module(Broken, (encode, [0.1, 0.9]), (encode, [0.2, 0.8]), epochs=1, batch_size=2, seed=0)
-
-
-def test_every_predictor_is_of_the_interface():
-    for name, make in PREDICTORS.items():
-        predictor = make(ComparisonConfig(**SETTINGS).sne)
-        assert callable(predictor.fit), name
-        assert callable(predictor.predict), name
-
-
-def test_sne_as_in_the_paper_takes_nothing_but_its_width_from_the_configuration():
-    config = TrainingConfig(zoos=["one"], order_weight=2.0, model={"hidden_size": 16, "statistics": ["spectrum"]})
-    papers = PREDICTORS["sne_paper"](config).config
-    assert SneConfig(**papers.model).to_dict() == SneConfig.paper(hidden_size=16, element_size=16).to_dict()
-    assert (papers.order_weight, papers.invariance_weight) == (0.0, 1.0)

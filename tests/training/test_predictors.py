@@ -1,0 +1,69 @@
+"""Every predictor that reads weights learns from them."""
+
+import pytest
+import torch
+
+from hf_sne.evaluation.metrics import kendall_tau
+from hf_sne.models.baselines import tuned_regressor
+from hf_sne.models.sne import SneConfig
+from hf_sne.training.config import TrainingConfig
+from hf_sne.training.fit_module import fit_module
+from hf_sne.training.predictors import PREDICTORS
+from hf_sne.weights import open_checkpoint
+from hf_sne.zoo.entries import ZooEntry, targets
+
+LEARN = ("sne", "statistics_boosting", "statistics_mlp", "fixed_statistics_boosting", "fixed_statistics_mlp")
+LEARN += ("flat_mlp", "deep_sets", "nfn_np", "nfn_hnp")
+
+
+def shifted_network(number, runs=140):
+    """An MLP whose weights' mean tells its accuracy."""
+    generator = torch.Generator().manual_seed(number)
+    accuracy = (number * 37 % runs + 0.5) / runs
+    shapes = {"0.weight": (6, 5), "0.bias": (6,), "2.weight": (3, 6), "2.bias": (3,)}
+    state = {name: torch.randn(shape, generator=generator) + 4 * accuracy for name, shape in shapes.items()}
+    return ZooEntry(f"{number}", f"run-{number}", "shifted", open_checkpoint(state).layers, accuracy)
+
+
+@pytest.mark.parametrize("name", LEARN)
+def test_a_predictor_ranks_networks_whose_weights_tell_their_accuracy(name, tmp_path, monkeypatch):
+    if name.startswith("nfn"):
+        pytest.importorskip("nfn")
+    for grid in (tuned_regressor.BOOSTING_GRID, tuned_regressor.MLP_GRID):
+        for field, values in grid.items():
+            monkeypatch.setitem(grid, field, values[:1])
+    entries = [shifted_network(number) for number in range(140)]
+    predictor = PREDICTORS[name](TrainingConfig(zoos=[], epochs=10, patience=0, batch_size=16, learning_rate=0.003))
+    predictor.fit(entries[:80], entries[80:100], seed=0, work=tmp_path)
+    assert kendall_tau(predictor.predict(entries[100:]), targets(entries[100:])) > 0.6
+
+
+def test_a_module_is_kept_as_it_was_after_its_best_epoch():
+    """One that turns the ranking around after two passes: what follows is worse, and is not kept."""
+
+    class Turning(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.slope = torch.nn.Parameter(torch.zeros(1))
+            self.register_buffer("passes", torch.zeros(1))
+
+        def forward(self, rows):
+            self.passes += self.training
+            return (rows.squeeze(1) + self.slope * 0) * (1 if self.passes <= 2 else -1)
+
+    rows = torch.linspace(-1, 1, 8)[:, None]
+
+    def encode(places):
+        return {"rows": rows[list(places)]}
+
+    labels = torch.sigmoid(rows.squeeze(1)).tolist()
+    kept = fit_module(Turning, (encode, labels), (encode, labels), epochs=6, batch_size=8, seed=0)
+    assert kept.passes <= 2
+    assert kept.eval()(rows).argmax() == 7
+
+
+def test_sne_as_in_the_paper_takes_nothing_but_its_width_from_the_configuration():
+    config = TrainingConfig(zoos=["one"], order_weight=2.0, model={"hidden_size": 16, "statistics": ["spectrum"]})
+    papers = PREDICTORS["sne_paper"](config).config
+    assert SneConfig(**papers.model).to_dict() == SneConfig.paper(hidden_size=16, element_size=16).to_dict()
+    assert (papers.order_weight, papers.invariance_weight) == (0.0, 1.0)
