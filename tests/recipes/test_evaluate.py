@@ -1,8 +1,6 @@
 """recipes/evaluate.py on a folder of labelled checkpoints, as a user has one."""
 
 import json
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import matplotlib.image
 import pytest
@@ -12,17 +10,13 @@ from safetensors.torch import save_file
 from hf_sne.evaluation.metrics import kendall_tau
 from hf_sne.pipelines import load_pipeline
 
-ROOT = Path(__file__).parents[2]
 WIDTHS = (60, 90, 70, 120, 80, 110)
 ACCURACIES = (0.9, 0.4, 0.6, 0.5, 0.8, 0.7)
 
 
 @pytest.fixture(scope="module")
-def main():
-    spec = spec_from_file_location("evaluate_recipe", ROOT / "recipes" / "evaluate.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+def main(recipe):
+    return recipe("evaluate")
 
 
 @pytest.fixture
