@@ -158,7 +158,7 @@ def _neural_functional(kind: str) -> ModulePredictor:
 
 
 def _paper(config: TrainingConfig) -> TrainingConfig:
-    """SNE exactly as in the paper, which gives neither a width, here ``config``'s, nor its invariance term's weight."""
+    """:meth:`SneConfig.paper`; the paper gives neither a width, here ``config``'s, nor its invariance term's weight."""
     width = config.model.get("hidden_size", SneConfig().hidden_size)
     model = SneConfig.paper(hidden_size=width, element_size=width).to_diff_dict()
     return replace(config, model=model, invariance_weight=1.0, order_weight=0.0)
