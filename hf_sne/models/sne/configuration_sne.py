@@ -148,8 +148,8 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     def paper(cls, **changes: Any) -> "SneConfig":
         """The encoder as the paper states it: attention everywhere, no neuron level, raw weights.
 
-        What is left of this project's own: a ReLU where scalars are embedded, an MLP over each chunk's code, levels that
-        count from the back too, and one position a layer after weight and bias are merged.
+        What is left of this project's own: a ReLU where scalars are embedded, an MLP over each chunk's code, levels
+        that count from the back too, and one position a layer after weight and bias are merged.
         """
         fields: dict[str, Any] = {
             "neuron_level": False,
