@@ -30,6 +30,7 @@ from hf_sne.zoo.schema import HYPERPARAMETERS
 Floats = NDArray[np.float64]
 Entries = Sequence[ZooEntry]
 
+# Of the neural baselines; the rate and the epoch that are best on validation runs are chosen in each fold.
 _BATCH_SIZE = 32
 _BASELINE_EPOCHS = 30
 _DEEP_SETS = SneProcessor(neuron_level=False, outgoing_view=False, statistics=())
@@ -130,7 +131,10 @@ def _of_networks(features: Callable[[Any], Floats]) -> Callable[[Entries], Float
 
 
 def hyper_parameters(entries: Entries) -> Floats:
-    """How each network was trained and for how long, [n, h], from its labels; weights are not read."""
+    """How each network was trained and for how long, [n, h], from its labels; weights are not read.
+
+    The columns :data:`hf_sne.zoo.schema.HYPERPARAMETERS` but the seed, and the epoch; -1 where a label is missing.
+    """
     names = [*(name for name in HYPERPARAMETERS if name != "seed"), "epoch"]
     return np.array([[_number(entry.labels.get(name)) for name in names] for entry in entries])
 
