@@ -29,6 +29,7 @@ def shifted_network(number, runs=140):
 def test_a_predictor_ranks_networks_whose_weights_tell_their_accuracy(name, tmp_path, monkeypatch):
     if name.startswith("nfn"):
         pytest.importorskip("nfn")
+    monkeypatch.setattr(tuned_regressor, "FOLDS", 2)
     for grid in (tuned_regressor.BOOSTING_GRID, tuned_regressor.MLP_GRID):
         for field, values in grid.items():
             monkeypatch.setitem(grid, field, values[:1])
