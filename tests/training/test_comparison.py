@@ -7,10 +7,10 @@ import pytest
 import torch
 import yaml
 from random_zoos import random_rows, write_whole
+from small_grids import take_first_settings
 
 from hf_sne.errors import UserError
 from hf_sne.evaluation.metrics import kendall_tau
-from hf_sne.models.baselines import tuned_regressor
 from hf_sne.training.comparison import ComparisonConfig, load_domains, run_comparison
 from hf_sne.training.fit_module import fit_module
 from hf_sne.training.predictors import hyper_parameters
@@ -40,9 +40,7 @@ def compared(root, tmp_path_factory):
     output = tmp_path_factory.mktemp("compared")
     stages = []
     with pytest.MonkeyPatch.context() as patch:
-        for grid in (tuned_regressor.BOOSTING_GRID, tuned_regressor.MLP_GRID):
-            for name, values in grid.items():
-                patch.setitem(grid, name, values[:1])
+        take_first_settings(patch)
         results = run_comparison(ComparisonConfig(**SETTINGS), root, output, lambda *stage: stages.append(stage))
     return json.loads(json.dumps(results)), output, stages
 

@@ -1,7 +1,9 @@
 """Every predictor that reads weights learns from them."""
 
+import numpy as np
 import pytest
 import torch
+from small_grids import take_first_settings
 
 from hf_sne.evaluation.metrics import kendall_tau
 from hf_sne.models.baselines import tuned_regressor
@@ -30,13 +32,26 @@ def test_a_predictor_ranks_networks_whose_weights_tell_their_accuracy(name, tmp_
     if name.startswith("nfn"):
         pytest.importorskip("nfn")
     monkeypatch.setattr(tuned_regressor, "FOLDS", 2)
-    for grid in (tuned_regressor.BOOSTING_GRID, tuned_regressor.MLP_GRID):
-        for field, values in grid.items():
-            monkeypatch.setitem(grid, field, values[:1])
+    take_first_settings(monkeypatch)
     entries = [shifted_network(number) for number in range(140)]
     predictor = PREDICTORS[name](TrainingConfig(zoos=[], epochs=10, patience=0, batch_size=16, learning_rate=0.003))
     predictor.fit(entries[:80], entries[80:100], seed=0, work=tmp_path)
     assert kendall_tau(predictor.predict(entries[100:]), targets(entries[100:])) > 0.6
+
+
+@pytest.mark.parametrize("name", sorted(set(PREDICTORS) - set(LEARN)))
+def test_controls_and_rules_predict_a_number_for_each_network(name, tmp_path, monkeypatch):
+    """Those that read little of the weights or nothing; of SNE as in the paper one pass says no more."""
+    if name in ("alpha", "weighted_alpha"):
+        pytest.importorskip("weightwatcher")
+    take_first_settings(monkeypatch)
+    entries = [shifted_network(number) for number in range(30)]
+    config = TrainingConfig(zoos=[], epochs=1, patience=0, batch_size=8, model={"hidden_size": 8})
+    predictor = PREDICTORS[name](config)
+    predictor.fit(entries[:15], entries[15:20], seed=0, work=tmp_path)
+    predicted = predictor.predict(entries[20:])
+    assert predicted.shape == (10,)
+    assert np.isfinite(predicted).all()
 
 
 def test_a_module_is_kept_as_it_was_after_its_best_epoch():
