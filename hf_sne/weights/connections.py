@@ -36,8 +36,8 @@ def connect(layers: Sequence[ConnectableLayer]) -> tuple[int | None, ...]:
     before: int | None = None
     for number, layer in enumerate(layers):
         source = None
-        if layer.role in ("linear", "conv") and layer.weight is not None and len(layer.weight.shape) > 1:
-            if before is not None and _fits(layers[before], layer):
+        if is_dense(layer):
+            if before is not None and fits(layers[before], layer):
                 source = before
             before = number
         elif layer.role != "norm":
@@ -46,7 +46,13 @@ def connect(layers: Sequence[ConnectableLayer]) -> tuple[int | None, ...]:
     return tuple(sources)
 
 
-def _fits(source: ConnectableLayer, layer: ConnectableLayer) -> bool:
+def is_dense(layer: ConnectableLayer) -> bool:
+    """Whether a layer maps all units before it to new ones."""
+    return layer.role in ("linear", "conv") and layer.weight is not None and len(layer.weight.shape) > 1
+
+
+def fits(source: ConnectableLayer, layer: ConnectableLayer) -> bool:
+    """Whether a dense layer may read the outputs of the dense layer ``source``, by their shapes."""
     assert source.weight is not None
     assert layer.weight is not None
     outputs, inputs = source.weight.shape[0], layer.weight.shape[1]

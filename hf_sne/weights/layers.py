@@ -7,6 +7,7 @@ from torch import nn
 
 from hf_sne.weights.architecture import Architecture
 from hf_sne.weights.connections import connect
+from hf_sne.weights.forward_order import forward_order
 from hf_sne.weights.naming import Kind, Slot, is_buffer, slot_of, without_wrappers
 from hf_sne.weights.roles import Role, role_of
 from hf_sne.weights.tensors import READABLE_DTYPES, LazyTensor, Skipped, unreadable_reason
@@ -38,7 +39,7 @@ class Layer:
 def arrange_layers(
     tensors: Mapping[str, LazyTensor], module: nn.Module | None = None
 ) -> tuple[tuple[Layer, ...], tuple[Skipped, ...]]:
-    """The layers in the order of ``module``, or else of the numbers in their names, and what is in no layer.
+    """The layers in the order of ``module``, or else as their names and shapes tell it, and what is in no layer.
 
     The order of ``tensors`` has no effect, and neither has a prefix that DataParallel put before every name.
     """
@@ -53,6 +54,8 @@ def arrange_layers(
             skipped.append(Skipped(name, reason, tensors[name].numel, learned=reason != _BUFFER))
     pairs = _pair(learned, tensors)
     layers = [_layer(place, names, tensors, architecture) for place, names in pairs.items()]
+    if module is None:
+        layers = forward_order(layers)
     connected = zip(layers, connect(layers), strict=True)
     return tuple(replace(layer, source=source) for layer, source in connected), tuple(skipped)
 

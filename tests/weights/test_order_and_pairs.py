@@ -46,6 +46,33 @@ def test_a_module_gives_its_own_order():
     assert [layer.name for layer in arrange_layers(lazy(state), Net())[0]] == ["z_first", "a_second"]
 
 
+CNN = {  # as people name the modules of one network, in the order in which it runs
+    "words": ["features.0", "features.3", "classifier.0", "classifier.2"],
+    "numbers in words": ["layer1.0", "layer2.0", "fc1", "fc2"],
+    "a word after a number": ["conv1", "conv2", "dense", "classifier"],
+    "nested": ["net.stem.conv", "net.body.conv", "net.fc", "head.fc"],
+    "flat": ["0", "3", "7", "9"],
+}
+
+
+@pytest.mark.parametrize("names", CNN.values(), ids=CNN)
+def test_shapes_tell_the_order_of_modules_that_words_tell_apart(names):
+    shapes = [(6, 3, 5, 5), (16, 6, 5, 5), (120, 400), (10, 120)]
+    named = {f"{name}.weight": torch.ones(shape) for name, shape in zip(names, shapes, strict=True)}
+    layers = arrange_layers(lazy(named))[0]
+    assert [layer.name for layer in layers] == names
+    assert [layer.source for layer in layers] == [None, 0, 1, 2]
+
+
+def test_where_shapes_tell_nothing_the_names_order_stays():
+    assert [layer.name for layer in arranged("query_net.weight", "key_net.weight")] == ["key_net", "query_net"]
+
+
+def test_names_nested_without_end_are_read():
+    names = [".".join(["a"] * depth) for depth in range(1, 3000, 7)]
+    assert len(arranged(*(f"{name}.weight" for name in names))) == len(names)
+
+
 def test_names_that_the_module_lacks_come_last():
     layers = arranged("0.weight", "1.weight", "extra.weight", module=nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
     assert [layer.name for layer in layers] == ["0", "1", "extra"]
