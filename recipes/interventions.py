@@ -71,7 +71,9 @@ def _falls(entry: ZooEntry, data: ImageData, images: int) -> list[float]:
     architecture = json.loads(str(labels["architecture"]))
     module = build_network(str(labels["family"]), architecture, data.shape, data.classes).eval()
     state = entry.state()
-    pictures, truth = data.test_images[:images], data.test_labels[:images]
+    # Zoos of before runs named their inputs are standardised.
+    pictures = data.as_inputs(data.test_images[:images], str(labels.get("inputs") or "standardised"))
+    truth = data.test_labels[:images]
     _, whole = evaluate(module, state, pictures, truth)
     falls = []
     for number in range(len(entry.layers)):

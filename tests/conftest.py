@@ -3,12 +3,16 @@
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# `datasets` takes a local folder for one that it knows by its name and card, whatever the files in it are by now.
+_loaded = tempfile.TemporaryDirectory()
+os.environ["HF_DATASETS_CACHE"] = _loaded.name
 # One thread a test process: tests run side by side, and threads that wait for each other's cores are slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))

@@ -43,6 +43,7 @@ CONTENT: dict[str, Any] = {
         "dropout": {"choice": [0.0, 0.2]},
         "epochs": {"uniform": [0.5, 2.0]},
         "train_fraction": {"choice": [0.2, 1.0]},
+        "inputs": {"choice": ["standardised", "symmetric", "unit"]},
         "augmentation": {"choice": ["none", "shift"]},
         "label_noise": {"choice": [0.0, 0.3]},
         "checkpoints": [0.0, {"uniform": [0.2, 0.7]}, 1.0],

@@ -1,5 +1,6 @@
 """Labelled images as tensors: a Hub data set id, a local folder in the Hub's schema, or scikit-learn's digits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,18 +14,23 @@ from hf_sne.errors import UserError
 from hf_sne.zoo.atomic import atomic_file
 
 DIGITS = "digits"
-_TENSORS = ("train_images", "train_labels", "test_images", "test_labels")
+_TENSORS = ("train_images", "train_labels", "test_images", "test_labels", "black", "white")
 
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images [n, channels, height, width], standardised with the training mean and deviation, and labels [n]."""
+    """Images [n, channels, height, width], standardised with the training mean and deviation, and labels [n].
+
+    ``black`` and ``white`` [channels, 1, 1] are what the darkest and the brightest pixel that can be has become.
+    """
 
     name: str
     train_images: Tensor
     train_labels: Tensor
     test_images: Tensor
     test_labels: Tensor
+    black: Tensor
+    white: Tensor
     classes: int
 
     @property
@@ -36,6 +42,19 @@ class ImageData:
     def to(self, device: str) -> "ImageData":
         """The same on a device."""
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
+
+    def as_inputs(self, images: Tensor, inputs: str) -> Tensor:
+        """Images [..., channels, height, width] of these, in the form that :data:`INPUTS` calls ``inputs``."""
+        change = INPUTS[inputs]
+        return images if change is None else change((images - self.black) / (self.white - self.black))
+
+
+# How people hand images to networks; what is done to images from 0 to 1.
+INPUTS: dict[str, Callable[[Tensor], Tensor] | None] = {
+    "standardised": None,
+    "symmetric": lambda images: 2 * images - 1,
+    "unit": lambda images: images,
+}
 
 
 def load_images(source: str) -> ImageData:
@@ -126,6 +145,8 @@ def _standardised(
     train, test = channels_first(train_x), channels_first(test_x)
     mean, std = train.mean((0, 2, 3), keepdim=True), train.std((0, 2, 3), keepdim=True)
     std[std == 0] = 1.0  # a channel that says nothing
+    brightest = 255.0 if train_x.dtype == np.uint8 else float(train_x.max())
+    black, white = ((pixel - mean[0]) / std[0] for pixel in (0.0, brightest))
     labels = [torch.from_numpy(y.astype(np.int64)) for y in (train_y, test_y)]
     classes = int(max(y.max() for y in labels)) + 1
-    return ImageData(name, (train - mean) / std, labels[0], (test - mean) / std, labels[1], classes)
+    return ImageData(name, (train - mean) / std, labels[0], (test - mean) / std, labels[1], black, white, classes)

@@ -34,6 +34,7 @@ HYPERPARAMETERS: dict[str, pa.DataType] = {
     "batch_size": pa.int32(),
     "epochs": pa.float32(),
     "train_fraction": pa.float32(),
+    "inputs": pa.string(),
     "augmentation": pa.string(),
     "label_noise": pa.float32(),
 }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hf_sne.zoo.images import INPUTS
 from hf_sne.zoo.initialization import INITIALIZATIONS
 from hf_sne.zoo.population.batches import AUGMENTATIONS
 from hf_sne.zoo.population.optimizers import OPTIMIZERS
@@ -28,6 +29,7 @@ class TrainingSettings:
         batch_size: Images in a step.
         epochs: Passes over the run's own images; may be a fraction.
         train_fraction: Share of the training images that the run sees, in (0, 1].
+        inputs: ``standardised`` (mean 0, deviation 1 in each channel), ``symmetric`` (-1 to 1) or ``unit`` (0 to 1).
         augmentation: ``none``, ``shift`` (up to an eighth of the image), or ``shift_flip``.
         label_noise: Share of the labels drawn anew, in [0, 1].
         checkpoints: Fractions of the run's steps, in [0, 1], after which the network is kept; or ``every_epoch``.
@@ -43,6 +45,7 @@ class TrainingSettings:
     batch_size: int = 32
     epochs: float = 5
     train_fraction: float = 1.0
+    inputs: str = "standardised"
     augmentation: str = "none"
     label_noise: float = 0.0
     checkpoints: tuple[float, ...] | str = (1.0,)
@@ -88,6 +91,7 @@ _RULES: tuple[tuple[str, str, Any], ...] = (
     ("batch_size", "must be a whole number of 1 or more", lambda s: isinstance(s.batch_size, int) and s.batch_size > 0),
     ("epochs", "must be above 0", lambda s: 0 < s.epochs < math.inf),
     ("train_fraction", "must be above 0 and at most 1", lambda s: 0 < s.train_fraction <= 1),
+    ("inputs", f"must be one of {', '.join(INPUTS)}", lambda s: s.inputs in INPUTS),
     ("augmentation", f"must be one of {', '.join(AUGMENTATIONS)}", lambda s: s.augmentation in AUGMENTATIONS),
     ("label_noise", "must be in 0 to 1", lambda s: 0 <= s.label_noise <= 1),
     (

@@ -150,11 +150,14 @@ class _Training:
 
     def _measure(self, snapshots: Sequence[Snapshot], damage: str) -> None:
         for snapshot in snapshots:
-            module, data = self._population.module, self._data
-            test = evaluate(module, snapshot.tensors, data.test_images, data.test_labels)
-            training = evaluate(module, snapshot.tensors, *self._training_images(snapshot.run))
+            test = self._evaluate(snapshot, self._data.test_images, self._data.test_labels)
+            training = self._evaluate(snapshot, *self._training_images(snapshot.run))
             self._vectors.append(self._layout.flatten(snapshot.tensors))
             self._labels.append(self._label(snapshot, damage, training, test))
+
+    def _evaluate(self, snapshot: Snapshot, images: Tensor, labels: Tensor) -> tuple[float, float]:
+        inputs = self._data.as_inputs(images, snapshot.run.training.inputs)
+        return evaluate(self._population.module, snapshot.tensors, inputs, labels)
 
     def _training_images(self, run: Run) -> tuple[Tensor, Tensor]:
         """Images the run is trained on, with the labels it is trained on."""

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -44,12 +45,12 @@ def logits(labels, tensors, images, data):
     assert not unexpected
     assert all(name.endswith("num_batches_tracked") for name in missing)
     with torch.no_grad():
-        return network.eval()(images)
+        return network.eval()(data.as_inputs(images, labels["inputs"]))
 
 
 def test_the_plan_is_as_varied_as_these_tests_need():
     settings = [run.training for run in RUNS.values()]
-    for name in ("optimizer", "train_fraction", "dropout", "augmentation", "label_noise"):
+    for name in ("optimizer", "train_fraction", "dropout", "inputs", "augmentation", "label_noise"):
         assert len({getattr(setting, name) for setting in settings}) > 1, name
     assert any(setting.learning_rate > 1 for setting in settings)
 
@@ -87,7 +88,7 @@ def test_labels_tell_the_run(networks):
         run = RUNS[labels["run"]]
         assert json.loads(labels["architecture"]) == run.architecture
         assert (labels["family"], labels["seed"], labels["data"]) == (run.family, run.seed, "digits")
-        for name in ("optimizer", "augmentation", "batch_size", "initialization"):
+        for name in ("optimizer", "inputs", "augmentation", "batch_size", "initialization"):
             assert labels[name] == getattr(run.training, name)
         for name in ("learning_rate", "weight_decay", "dropout", "epochs", "train_fraction", "label_noise"):
             assert labels[name] == pytest.approx(getattr(run.training, name), rel=1e-6)
@@ -138,6 +139,21 @@ def test_images_that_no_network_takes_are_refused_by_what_is_wrong(kind, message
         Dataset.from_dict({"image": images, "label": labels}, features).to_parquet(folder / f"{split}.parquet")
     with pytest.raises(UserError, match=message):
         load_images(str(folder))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_networks_see_images_in_the_form_that_their_run_names(mode, tmp_path):
+    pixels = np.random.default_rng(0).integers(20, 200, (2, 8, 4, 4, len(mode)), dtype=np.uint8)
+    for split, raw in zip(("train", "test"), pixels, strict=True):
+        images = [Image.fromarray(picture.squeeze()) for picture in raw]
+        features = Features({"image": ImageFeature(), "label": Value("int64")})
+        Dataset.from_dict({"image": images, "label": [0, 1] * 4}, features).to_parquet(tmp_path / f"{split}.parquet")
+    data, raw = load_images(str(tmp_path)), torch.from_numpy(pixels[1]).permute(0, 3, 1, 2) / 255
+    torch.testing.assert_close(data.as_inputs(data.test_images, "unit"), raw)
+    torch.testing.assert_close(data.as_inputs(data.test_images, "symmetric"), (raw - 0.5) / 0.5)
+    seen = data.as_inputs(data.train_images, "standardised")
+    assert seen.mean((0, 2, 3)) == pytest.approx(0, abs=1e-5)
+    assert seen.std((0, 2, 3)) == pytest.approx(1)
 
 
 def test_a_folder_of_other_tables_is_refused_in_one_line(tmp_path):

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from hf_sne.errors import UserError
 from hf_sne.zoo import ZooStream, read_zoo
 from hf_sne.zoo.families import build_network
-from hf_sne.zoo.images import load_images
+from hf_sne.zoo.images import INPUTS, load_images
 from hf_sne.zoo.large import LARGE_PARAMETERS
 from hf_sne.zoo.manifest import Manifest
 from hf_sne.zoo.population.train import evaluate
@@ -85,18 +85,21 @@ def test_default_holds_all_families_and_layouts_fit_every_row(zoo):
 
 def test_a_streamed_network_has_the_accuracy_of_its_label(zoo):
     data = load_images("digits")
-    seen = set()
+    seen, inputs = set(), set()
     for batch in ZooStream(zoo, batch_size=16):
         for labels, tensors in batch.networks():
             if labels["diverged"]:
                 continue
             seen.add((labels["family"], labels["damage"]))
+            inputs.add(labels["inputs"])
             module = build_network(labels["family"], json.loads(labels["architecture"]), data.shape, data.classes)
             missing = module.load_state_dict(tensors, strict=False).missing_keys
             assert all(name.endswith("num_batches_tracked") for name in missing)
-            loss, accuracy = evaluate(module, module.state_dict(), data.test_images, data.test_labels)
+            images = data.as_inputs(data.test_images, labels["inputs"])
+            loss, accuracy = evaluate(module, module.state_dict(), images, data.test_labels)
             assert (accuracy, loss) == pytest.approx((labels["test_accuracy"], labels["test_loss"]), rel=1e-5)
     assert seen == {(family, damage) for family in FAMILIES for damage in ("none", "shuffled")}
+    assert inputs == set(INPUTS)
 
 
 def test_a_batch_is_one_matrix_where_its_networks_are_equally_long(random_zoo, zoo):

@@ -83,6 +83,7 @@ class Batches:
             augment = AUGMENTATIONS[run.training.augmentation]
             if augment is not None:
                 images[place] = augment(images[place], generator_of(run.seed, "augmentation", step))
+            images[place] = self._data.as_inputs(images[place], run.training.inputs)
         return images, self._labels[:, part]
 
     def _look_up(self, window: range) -> None:

@@ -33,7 +33,8 @@ def data() -> ImageData:
     for split in images:
         split[..., :6] = split[..., 20:] = -0.4
     labels = [torch.randint(5, (len(split),), generator=generator) for split in images]
-    return ImageData("noise", images[0], labels[0], images[1], labels[1], 5)
+    black, white = torch.full((1, 1, 1), -0.4), torch.full((1, 1, 1), 3.0)
+    return ImageData("noise", images[0], labels[0], images[1], labels[1], black, white, 5)
 
 
 def draw(family: str, count: int, training: dict[str, Any], architecture: dict[str, Any] | None = None) -> list[Run]:
@@ -152,9 +153,10 @@ def test_dropout_and_noise_are_each_runs_own(data):
         "label_noise": {"uniform": [0, 0.5]},
         "train_fraction": {"choice": [0.3, 1.0]},
         "optimizer": {"choice": ["sgd", "momentum"]},
+        "inputs": {"choice": ["standardised", "unit"]},
     }
     runs = draw("mlp", 6, settings)
-    for name in ("dropout", "augmentation", "optimizer"):
+    for name in ("dropout", "augmentation", "optimizer", "inputs"):
         assert len({getattr(run.training, name) for run in runs}) == 2
     together = last_networks(runs, data)
     for run in runs:
