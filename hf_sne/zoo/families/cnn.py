@@ -21,12 +21,12 @@ SPACE = {
     "padding": {"choice": [True, False]},
     "activation": ACTIVATION,
     "head": {"choice": ["flatten", "global_pool"]},
+    "most_units": 512,
     "dense": {"repeat": {"times": {"choice": [0, 0, 1, 2]}, "of": {"choice": [16, 32, 64, 84, 120]}}},
 }
 _STRIDES = {"none": 1, "stride": 2, "max_pool": 1, "avg_pool": 1}
 _POOLS: dict[str, type[nn.Module]] = {"max_pool": nn.MaxPool2d, "avg_pool": nn.AvgPool2d}
 _SMALLEST = 4  # pixels along a side of a map that may still be halved
-_MOST_UNITS = 512  # of a flattened map; larger ones are pooled before
 
 
 class SkipBlock(nn.Module):
@@ -68,11 +68,13 @@ def _block(
     return layers, size
 
 
-def _pool_before_head(head: str, channels: int, size: int) -> tuple[nn.Module, int]:
-    """What makes a map small enough to be flattened, and its size after that."""
-    if option({"flatten": False, "global_pool": True}, head, "head"):
+def _pool_before_head(architecture: Architecture, channels: int, size: int) -> tuple[nn.Module, int]:
+    """What makes a map small enough to be flattened, to ``most_units`` at most, and its size after that."""
+    if option({"flatten": False, "global_pool": True}, architecture["head"], "head"):
         return nn.AdaptiveAvgPool2d(1), 1
-    pool = next((k for k in range(1, size) if channels * (size // k) ** 2 <= _MOST_UNITS), size)
+    # Networks of zoos made before this was a choice do not tell it.
+    most = architecture.get("most_units", SPACE["most_units"])
+    pool = next((k for k in range(1, size) if channels * (size // k) ** 2 <= most), size)
     return nn.AvgPool2d(pool) if pool > 1 else nn.Identity(), size // pool
 
 
@@ -85,7 +87,7 @@ def build(architecture: Architecture, shape: Shape, classes: int) -> nn.Module:
         more, size = _block(block, channels, size, activation, padded=padded)
         layers += more
         channels = block["width"]
-    pool, size = _pool_before_head(architecture["head"], channels, size)
+    pool, size = _pool_before_head(architecture, channels, size)
     layers += [pool, nn.Flatten(), nn.Dropout(0.0)]
     units = channels * size * size
     for dense in architecture["dense"]:
