@@ -28,6 +28,7 @@ from hf_sne.training.measure import (
     reliability,
     summarise,
 )
+from hf_sne.training.stacking import Outside, norm_range, norm_weight
 from hf_sne.training.system_info import system_info
 from hf_sne.training.trainer import Progress, train
 from hf_sne.zoo.entries import ZooEntry
@@ -176,6 +177,7 @@ def run_experiment(
     if not accelerator.is_main_process:
         return {}, []
     report("calibrating", None)
+    _stack(experiment, models)
     held = {group: _hold_out(experiment, model, group) for group, model in models.items()}
     own = held[ALL]
     for group, each in held.items():
@@ -196,6 +198,7 @@ def run_experiment(
         "system": {**system_info(), "processes": accelerator.num_processes, "accelerator": str(accelerator.device)},
         "parameters": sum(weight.numel() for weight in own.model.parameters()),
         "radius": own.model.calibration.radius.tolist(),
+        "norm_weight": {group: each.model.config.norm_weight for group, each in held.items()},
         "networks": experiment.count(),
         "test": summarise([*rows[ALL], *elsewhere]),
         "left_out": {group: summarise(rows[group]) for group in config.leave_out},
@@ -207,6 +210,26 @@ def run_experiment(
         "reliability": reliability(held, experiment.is_in),
     }
     return results, [row for found in (*rows.values(), elsewhere) for row in found]
+
+
+def _stack(experiment: Experiment, models: dict[str, SneForPerformancePrediction]) -> None:
+    """Set how much the norms count in each model, by the other models on the groups that they were trained without.
+
+    Networks of a model's own group have no say in it, so that what is measured on them is honest.
+    """
+    outside = {}
+    for group, model in models.items():
+        if group:
+            found = predict_all(model, experiment.maker, experiment.group(group, "calibration"))
+            outside[group] = Outside(found.scores, found.entries)
+    for group, model in models.items():
+        others = {
+            other: each.keep([n for n, entry in enumerate(each.entries) if not experiment.is_in(group, entry)])
+            for other, each in outside.items()
+            if other != group
+        }
+        model.config.norm_weight = norm_weight(others)
+        model.config.norm_range = norm_range([e.entry for e in experiment.training(group)["calibration"]])
 
 
 def _hold_out(experiment: Experiment, model: SneForPerformancePrediction, left_out: str) -> Held:

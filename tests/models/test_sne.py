@@ -6,7 +6,9 @@ from networks import cnn, layers_of, mlp
 from torch import nn
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForSequenceClassification, AutoProcessor
 
+from hf_sne.models.baselines.norms import mean_log_norms
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneModel, SneProcessor
+from hf_sne.zoo.entries import read_layers
 
 CONFIGS = {
     "default": SneConfig(),
@@ -86,6 +88,7 @@ def test_half_precision_stays_close():
         ({"chunk_size": 0}, "chunk_size is 0, must be at least 1"),
         ({"hidden_size": 66}, "hidden_size is 66, must be a multiple of num_heads, 4"),
         ({"neuron_level": False}, "outgoing_view is True and neuron_level False"),
+        ({"norm_range": [1.0, 0.5]}, "norm_range is .*, must be two numbers, the lower one first"),
     ],
 )
 def test_a_config_that_cannot_be_built_is_refused(changes, words):
@@ -103,6 +106,34 @@ def test_neurons_beyond_the_cap_share_codes_and_all_weights_count():
     before = model(**batch).scores
     network[0].weight.data[39] += 1.0
     assert abs(float(model(**processor([layers_of(network)])).scores - before)) > 1e-6
+
+
+@torch.no_grad()
+def test_the_norms_move_the_logits_within_their_range():
+    networks = [layers_of(cnn()), layers_of(mlp()), layers_of(mlp(seed=1))]
+    plain, processor = _model(SneConfig()), SneProcessor()
+    norms = torch.tensor(mean_log_norms([read_layers(network) for network in networks])[:, 0]).float()
+    low, high = float(norms.min()), float(norms.sort().values[1])
+    model = _model(SneConfig(norm_weight=2.0, norm_range=[low, high]))
+    batch = processor(networks)
+    torch.testing.assert_close(model.sne(**batch).mean_log_norms, norms)
+    moved = model(**batch).member_logits - plain(**batch).member_logits
+    expected = 2 * (norms.clamp(low, high) - (low + high) / 2)
+    torch.testing.assert_close(moved, expected.unsqueeze(1).expand_as(moved))
+    assert float(moved.max()) == pytest.approx(high - low), "no network is moved by more"
+
+
+@torch.no_grad()
+def test_matrices_of_zeros_and_vectors_have_no_norm_that_counts():
+    model, processor = _model(SneConfig(norm_weight=1.0, norm_range=[-1.0, 1.0])), SneProcessor()
+    network = mlp()
+    network[2].weight.zero_()
+    norms = [network[place].weight.norm().log10() for place in (0, 4)]
+    found = model.sne(**processor([layers_of(network)])).mean_log_norms
+    torch.testing.assert_close(found, torch.stack(norms).mean().view(1))
+    batch = processor([layers_of(nn.BatchNorm1d(5)), layers_of(network)])
+    assert model.sne(**batch).mean_log_norms[0].isnan()
+    assert model(**batch).scores.isfinite().all()
 
 
 def test_an_uncalibrated_model_claims_nothing():

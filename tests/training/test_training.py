@@ -210,7 +210,14 @@ def test_an_experiment_gives_a_calibrated_predictor_and_honest_results(zoos, tmp
     assert set(result["coverage"]["left out"]) == set(result["coverage"]["family"]) == set(families)
     assert {each.left_out for each in rows} == {"", *families}
     assert all(each.low <= each.zoo_low <= each.score <= each.zoo_high <= each.high for each in rows)
-    calibration = SneForPerformancePrediction.from_pretrained(tmp_path / "predictor").calibration
+    model = SneForPerformancePrediction.from_pretrained(tmp_path / "predictor")
+    assert result["norm_weight"].keys() == {"", *families}
+    assert model.config.norm_weight == result["norm_weight"][""]
+    assert model.config.norm_range[0] < model.config.norm_range[1]
+    examples = Experiment.load(config, zoos).tests()
+    scores, _ = predict(model, ExampleMaker(SneProcessor.from_config(model.config)), examples)
+    assert [each.score for each in rows if not each.left_out] == pytest.approx(scores.tolist(), abs=1e-6)
+    calibration = model.calibration
     assert len(calibration.references) == len(calibration.errors) > 10
     assert 0 < float(calibration.radius[0]) <= float(calibration.radius[1])
     known = {f"{e.entry.zoo}/{e.entry.id}": e.entry.target for e in Experiment.load(config, zoos).splits["train"]}

@@ -54,6 +54,9 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         head_layers: Hidden layers of the prediction head.
         head_members: Predictors in the head, which share most weights and are averaged; 1 (paper).
         dropout: Dropout in the head and on the neuron codes.
+        norm_weight: What the mean log norm of a network's matrices adds to its logit, per unit; set after training, by
+            predictions of networks of other kinds (:mod:`hf_sne.training.stacking`); 0 (paper).
+        norm_range: Mean log norms that are told apart, lowest and highest; those beyond count as these.
         loss: ``bce`` on the raw accuracy, or ``mse`` on the score.
         predictor_name: What the predictor is called in reports.
         predictor_version: Its version in reports.
@@ -93,6 +96,8 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     head_layers: int = 2
     head_members: int = 8
     dropout: float = 0.1
+    norm_weight: float = 0.0
+    norm_range: list[float] = field(default_factory=lambda: [0.0, 0.0])
     loss: str = "bce"
     predictor_name: str = "sne"
     predictor_version: str = "0"
@@ -118,6 +123,12 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, must be one of {', '.join(choices)}")
+        if len(self.norm_range) != 2 or self.norm_range[0] > self.norm_range[1]:
+            raise ValueError(f"norm_range is {self.norm_range}, must be two numbers, the lower one first")
+        self._check_parts()
+        super().__post_init__(**kwargs)
+
+    def _check_parts(self) -> None:
         unknown = [name for name in self.statistics if name not in STATISTICS]
         if unknown:
             raise ValueError(f"statistics names {unknown[0]!r}, must be of {', '.join(STATISTICS)}")
@@ -131,7 +142,6 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
                 raise ValueError(f"{name} is {getattr(self, name)}, must be a multiple of num_heads, {self.num_heads}")
         if self.outgoing_view and not self.neuron_level:
             raise ValueError("outgoing_view is True and neuron_level False: the outgoing view is a part of a neuron")
-        super().__post_init__(**kwargs)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """As every transformers configuration, and beside it the code that it is of."""

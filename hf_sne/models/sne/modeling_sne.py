@@ -14,7 +14,9 @@ from .calibration_sne import Calibration
 from .configuration_sne import SneConfig
 from .encoders import ChunkEncoder, LayerEncoder, LayerPositions, NetworkEncoder, NeuronEncoder
 from .heads import EnsembleHead, EnsembleLinear
+from .planning import ROLES
 from .set_layers import SeedAttention, Sets
+from .standards import LOWEST_LOG
 from .statistics_encoder import StatisticsEncoder
 
 
@@ -25,10 +27,12 @@ class SneOutput(ModelOutput):  # type: ignore[misc]
     Args:
         network_embedding: [b, embedding_size].
         layer_embeddings: [l, hidden_size], in the order of the batch.
+        mean_log_norms: [b], see :func:`mean_log_norms`.
     """
 
     network_embedding: Tensor | None = None
     layer_embeddings: Tensor | None = None
+    mean_log_norms: Tensor | None = None
 
 
 @dataclass
@@ -150,7 +154,11 @@ class SneModel(SnePreTrainedModel):
         layers = layers + self.layer_positions(structure["layer_levels"], structure["layer_roles"], layers.dtype)
         if self.statistics_encoder is not None:
             layers = layers + self.statistics_encoder(structure["layer_statistics"], index.networks)
-        return SneOutput(network_embedding=self.network_encoder(layers, index.networks), layer_embeddings=layers)
+        return SneOutput(
+            network_embedding=self.network_encoder(layers, index.networks),
+            layer_embeddings=layers,
+            mean_log_norms=mean_log_norms(structure, index),
+        )
 
 
 @dataclass(frozen=True)
@@ -173,6 +181,22 @@ class StructureIndex:
         number = torch.arange(len(is_bias), device=is_bias.device)
         first = first.scatter_reduce(0, self.layers.index, number, "amin")
         return Sets(first[self.layers.index][self.tensors.index], self.tensors.count)
+
+
+_VECTORS = torch.tensor([ROLES.index("norm"), ROLES.index("other")])
+
+
+def mean_log_norms(structure: dict[str, Tensor], index: StructureIndex) -> Tensor:
+    """Mean over the weight matrices of the log10 of their Frobenius norm, [b]; those that are zero are left out.
+
+    NaN where a network has none. What ranks networks without any training (Martin, Peng and Mahoney 2021).
+    """
+    scale, fan_in, out = structure["tensor_features"].float()[:, [0, 4, 5]].T
+    roles = structure["layer_roles"][index.layers.index]
+    counts = ~structure["tensor_is_bias"] & ~torch.isin(roles, _VECTORS.to(roles.device)) & (scale > LOWEST_LOG)
+    owners = Sets(index.networks.index[index.layers.index[counts]], index.networks.count)
+    sums: Tensor = owners.sum((scale + (fan_in + out) / 2)[counts])
+    return sums / owners.sizes
 
 
 def accuracy_loss(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
@@ -210,7 +234,7 @@ class SneForPerformancePrediction(SnePreTrainedModel):
     def predict(self, encoded: SneOutput, labels: Tensor | None = None) -> SnePredictionOutput:
         """The head alone, on what :meth:`SneModel.forward` or :meth:`SneModel.encode_stream` gave."""
         assert encoded.network_embedding is not None
-        members = self.head(encoded.network_embedding).float()
+        members = self.head(encoded.network_embedding).float() + self._norm_term(encoded).unsqueeze(1)
         scores = members.sigmoid().mean(1)
         return SnePredictionOutput(
             loss=None if labels is None else accuracy_loss(members, labels, self.config.loss),
@@ -219,6 +243,13 @@ class SneForPerformancePrediction(SnePreTrainedModel):
             scores=scores,
             network_embedding=encoded.network_embedding,
         )
+
+    def _norm_term(self, encoded: SneOutput) -> Tensor:
+        """What the norms add to the logits, [b]; nothing where there are none, or in the middle of their range."""
+        assert encoded.mean_log_norms is not None
+        low, high = self.config.norm_range
+        middle = (low + high) / 2
+        return self.config.norm_weight * (encoded.mean_log_norms.nan_to_num(middle).clamp(low, high) - middle)
 
 
 __all__ = ["SneForPerformancePrediction", "SneModel", "SneOutput", "SnePredictionOutput", "accuracy_loss"]

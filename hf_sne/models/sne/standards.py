@@ -13,6 +13,8 @@ from .planning import PlannedTensor
 NUM_TENSOR_FEATURES = 8
 # A network trained in float32 has no use for elements this many times its tensor's root mean square, a hostile one may.
 MAX_STANDARD = 64.0
+# Of features that are logarithms to base 10, and the highest its opposite.
+LOWEST_LOG = -12.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def tensor_features(standard: Standard, plan: PlannedTensor) -> list[float]:
     """Scale and shape of a tensor, each of the order of 1: logarithms are to base 10 and bounded."""
 
     def log(value: float) -> float:
-        return math.log10(min(max(value, 1e-12), 1e12))
+        return math.log10(min(max(value, 10**LOWEST_LOG), 10**-LOWEST_LOG))
 
     matrix, rms = plan.whole, standard.rms
     return [

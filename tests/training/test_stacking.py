@@ -1,0 +1,61 @@
+"""How much the mean log norm counts beside an encoder: as much as helps on networks of other kinds."""
+
+import numpy as np
+import pytest
+import torch
+from networks import layers_of, mlp
+
+from hf_sne.training.stacking import WEIGHTS, Outside, log_norms, norm_range, norm_weight
+from hf_sne.zoo.entries import ZooEntry
+
+COUNT = 60
+
+
+def _entries(zoo: str, truth: str) -> list[ZooEntry]:
+    """Networks whose accuracy goes with their norms, or with nothing."""
+    rng, entries = np.random.default_rng(0), []
+    for number in range(COUNT):
+        network, factor = mlp(), rng.uniform(0.5, 2.0)
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight *= factor
+        accuracy = factor / 4 if truth == "norms" else rng.random()
+        entries.append(ZooEntry(f"{number}", f"{number}", zoo, layers_of(network), accuracy, labels={"family": "mlp"}))
+    return entries
+
+
+def _outside(truth: str, right: float) -> Outside:
+    """Scores that are right in part, the rest is noise."""
+    entries, rng = _entries("zoo", truth), np.random.default_rng(1)
+    accuracies = np.array([entry.target for entry in entries])
+    return Outside(right * accuracies + (1 - right) * rng.random(COUNT), entries)
+
+
+def test_norms_count_where_they_tell_what_the_encoder_does_not():
+    assert norm_weight({"group": _outside("norms", right=0.3)}) > 1.0
+    assert norm_weight({"group": _outside("chance", right=1.0)}) == 0.0
+
+
+def test_groups_count_alike_and_those_too_small_to_rank_do_not():
+    helped, hurt = _outside("norms", right=0.9), _outside("chance", right=1.0)
+    alone, both = norm_weight({"a": helped}), norm_weight({"a": helped, "b": hurt})
+    assert alone > both
+    assert both == WEIGHTS[(helped.taus() + hurt.taus()).argmax()]
+    few = hurt.keep(range(9))
+    assert norm_weight({"a": helped, "b": few}) == alone
+    assert norm_weight({"b": few}) == norm_weight({}) == 0.0
+
+
+def test_scores_of_none_and_all_are_ranked_too():
+    outside = _outside("norms", right=1.0)
+    certain = Outside(outside.scores.round(), outside.entries)
+    assert norm_weight({"group": certain}) in WEIGHTS
+    assert np.isfinite(certain.taus()).all()
+
+
+def test_the_range_leaves_the_outermost_norms_out():
+    entries = _entries("zoo", "norms")
+    norms = log_norms(entries)
+    low, high = norm_range(entries)
+    assert norms.min() < low < high < norms.max()
+    assert np.mean((low <= norms) & (norms <= high)) == pytest.approx(0.98, abs=0.02)
