@@ -88,7 +88,7 @@ def test_half_precision_stays_close():
         ({"chunk_size": 0}, "chunk_size is 0, must be at least 1"),
         ({"hidden_size": 66}, "hidden_size is 66, must be a multiple of num_heads, 4"),
         ({"neuron_level": False}, "outgoing_view is True and neuron_level False"),
-        ({"norm_range": [1.0, 0.5]}, "norm_range is .*, must be two numbers, the lower one first"),
+        ({"norm_range": [1.0, 0.5, 2.0]}, "norm_range is .*, must be three numbers, the lowest first"),
     ],
 )
 def test_a_config_that_cannot_be_built_is_refused(changes, words):
@@ -114,18 +114,19 @@ def test_the_norms_move_the_logits_within_their_range():
     plain, processor = _model(SneConfig()), SneProcessor()
     norms = torch.tensor(mean_log_norms([read_layers(network) for network in networks])[:, 0]).float()
     low, high = float(norms.min()), float(norms.sort().values[1])
-    model = _model(SneConfig(norm_weight=2.0, norm_range=[low, high]))
+    middle = low + (high - low) / 4
+    model = _model(SneConfig(norm_weight=2.0, norm_range=[low, middle, high]))
     batch = processor(networks)
     torch.testing.assert_close(model.sne(**batch).mean_log_norms, norms)
     moved = model(**batch).member_logits - plain(**batch).member_logits
-    expected = 2 * (norms.clamp(low, high) - (low + high) / 2)
+    expected = 2 * (norms.clamp(low, high) - middle)
     torch.testing.assert_close(moved, expected.unsqueeze(1).expand_as(moved))
-    assert float(moved.max()) == pytest.approx(high - low), "no network is moved by more"
+    assert float(moved.max()) == pytest.approx(2 * (high - middle)), "no network is moved by more"
 
 
 @torch.no_grad()
 def test_matrices_of_zeros_and_vectors_have_no_norm_that_counts():
-    model, processor = _model(SneConfig(norm_weight=1.0, norm_range=[-1.0, 1.0])), SneProcessor()
+    model, processor = _model(SneConfig(norm_weight=1.0, norm_range=[-1.0, 0.0, 1.0])), SneProcessor()
     network = mlp()
     network[2].weight.zero_()
     norms = [network[place].weight.norm().log10() for place in (0, 4)]

@@ -56,6 +56,7 @@ def test_scores_of_none_and_all_are_ranked_too():
 def test_the_range_leaves_the_outermost_norms_out():
     entries = _entries("zoo", "norms")
     norms = log_norms(entries)
-    low, high = norm_range(entries)
+    low, middle, high = norm_range(entries)
+    assert middle == pytest.approx(np.median(norms))
     assert norms.min() < low < high < norms.max()
     assert np.mean((low <= norms) & (norms <= high)) == pytest.approx(0.98, abs=0.02)

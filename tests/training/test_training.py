@@ -213,7 +213,7 @@ def test_an_experiment_gives_a_calibrated_predictor_and_honest_results(zoos, tmp
     model = SneForPerformancePrediction.from_pretrained(tmp_path / "predictor")
     assert result["norm_weight"].keys() == {"", *families}
     assert model.config.norm_weight == result["norm_weight"][""]
-    assert model.config.norm_range[0] < model.config.norm_range[1]
+    assert model.config.norm_range[0] < model.config.norm_range[1] < model.config.norm_range[2]
     examples = Experiment.load(config, zoos).tests()
     scores, _ = predict(model, ExampleMaker(SneProcessor.from_config(model.config)), examples)
     assert [each.score for each in rows if not each.left_out] == pytest.approx(scores.tolist(), abs=1e-6)

@@ -56,7 +56,8 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         dropout: Dropout in the head and on the neuron codes.
         norm_weight: What the mean log norm of a network's matrices adds to its logit, per unit; set after training, by
             predictions of networks of other kinds (:mod:`hf_sne.training.stacking`); 0 (paper).
-        norm_range: Mean log norms that are told apart, lowest and highest; those beyond count as these.
+        norm_range: Mean log norms that are told apart: the lowest, the one that adds nothing, and the highest; those
+            beyond count as the ends.
         loss: ``bce`` on the raw accuracy, or ``mse`` on the score.
         predictor_name: What the predictor is called in reports.
         predictor_version: Its version in reports.
@@ -97,7 +98,7 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     head_members: int = 8
     dropout: float = 0.1
     norm_weight: float = 0.0
-    norm_range: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    norm_range: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     loss: str = "bce"
     predictor_name: str = "sne"
     predictor_version: str = "0"
@@ -123,8 +124,8 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, must be one of {', '.join(choices)}")
-        if len(self.norm_range) != 2 or self.norm_range[0] > self.norm_range[1]:
-            raise ValueError(f"norm_range is {self.norm_range}, must be two numbers, the lower one first")
+        if len(self.norm_range) != 3 or self.norm_range != sorted(self.norm_range):
+            raise ValueError(f"norm_range is {self.norm_range}, must be three numbers, the lowest first")
         self._check_parts()
         super().__post_init__(**kwargs)
 

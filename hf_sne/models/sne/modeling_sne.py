@@ -247,8 +247,7 @@ class SneForPerformancePrediction(SnePreTrainedModel):
     def _norm_term(self, encoded: SneOutput) -> Tensor:
         """What the norms add to the logits, [b]; nothing where there are none, or in the middle of their range."""
         assert encoded.mean_log_norms is not None
-        low, high = self.config.norm_range
-        middle = (low + high) / 2
+        low, middle, high = self.config.norm_range
         return self.config.norm_weight * (encoded.mean_log_norms.nan_to_num(middle).clamp(low, high) - middle)
 
 
