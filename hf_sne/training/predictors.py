@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -130,6 +131,17 @@ def _of_networks(features: Callable[[Any], Floats]) -> Callable[[Entries], Float
     return lambda entries: features(_networks(entries))
 
 
+@cache
+def _power_laws(entry: ZooEntry) -> Floats:
+    """WeightWatcher takes longer for a network than all else together; each seed and both metrics ask for the same."""
+    alphas: Floats = power_laws([entry.read()])[0]
+    return alphas
+
+
+def _power_law(number: int) -> Callable[[Entries], Floats]:
+    return lambda entries: np.stack([_power_laws(entry)[[number]] for entry in entries])
+
+
 def hyper_parameters(entries: Entries) -> Floats:
     """How each network was trained and for how long, [n, h], from its labels; weights are not read.
 
@@ -183,8 +195,8 @@ PREDICTORS: Mapping[str, Callable[[TrainingConfig], Predictor]] = {
     "nfn_hnp": lambda _: _neural_functional("HNP"),
     # Of the norm alone: its slope, the sign of it too, is fitted.
     "log_norm": lambda _: VectorPredictor(_of_networks(mean_log_norms), "linear"),
-    "alpha": lambda _: VectorPredictor(lambda entries: power_laws(_networks(entries))[:, :1], "linear"),
-    "weighted_alpha": lambda _: VectorPredictor(lambda entries: power_laws(_networks(entries))[:, 1:], "linear"),
+    "alpha": lambda _: VectorPredictor(_power_law(0), "linear"),
+    "weighted_alpha": lambda _: VectorPredictor(_power_law(1), "linear"),
     "size_only": lambda _: VectorPredictor(_of_networks(size_only_features), "boosting"),
     "hyperparameters_only": lambda _: VectorPredictor(hyper_parameters, "boosting"),
 }

@@ -66,9 +66,9 @@ class Target:
 ACCURACY = Target()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ZooEntry:
-    """A checkpoint with what is measured of it.
+    """A checkpoint with what is measured of it; each is equal to itself alone, and hashable.
 
     Args:
         id: Name of the checkpoint, unique in its zoo.
