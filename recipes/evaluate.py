@@ -58,6 +58,7 @@ def main(
     scored = [row for row in rows if "score" in row["result"]]
     report: dict[str, Any] = {
         "system": system_info(),
+        "predictor": pipe.predictor,
         "refused": [row["result"] for row in rows if "score" not in row["result"]],
         "data": {},
     }
@@ -82,14 +83,14 @@ def main(
 
 
 def _evaluate(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
-    """Rank correlations where there are networks to rank, and how often the interval covers the truth."""
+    """Rank correlations where there are networks to rank, and how often the intervals cover the truth."""
     truth = np.array([row["record"]["test_accuracy"] for row in rows])
     groups = [str(row["record"][group]) for row in rows]
     scores = np.array([row["result"]["score"] for row in rows])
-    intervals = np.array([[row["result"]["interval"][end] for end in ("low", "high")] for row in rows])
     result: dict[str, Any] = {
         "networks": len(rows),
-        "interval_coverage": coverage(*intervals.T, truth),
+        **_interval_report("interval", rows, truth),
+        **_interval_report("zoo_interval", rows, truth),
         "in_distribution": float(np.mean([row["result"]["in_distribution"]["verdict"] for row in rows])),
         "bias": float((scores - truth).mean()),
     }
@@ -103,6 +104,11 @@ def _evaluate(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
             result[name] = {metric: ranking[metric] for metric in ("kendall_tau", "spearman")}
             result[name]["sne_above"] = asdict((own - resamples.tau(values, truth)).interval())
     return result
+
+
+def _interval_report(kind: str, rows: list[dict[str, Any]], truth: np.ndarray) -> dict[str, float]:
+    low, high = np.array([[row["result"][kind][end] for end in ("low", "high")] for row in rows]).T
+    return {f"{kind}_coverage": coverage(low, high, truth), f"{kind}_width": float((high - low).mean())}
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ def main(
         }
         for entry in track(chosen, description=zoo)
     ]
-    result = {"system": system_info(), "zoo": zoo, "above": above, "networks": len(rows), **_measure(rows)}
+    told = {"system": system_info(), "predictor": pipe.predictor, "zoo": zoo, "above": above}
+    result = {**told, "networks": len(rows), **_measure(rows)}
     output.write_text(json.dumps(result, indent=1) + "\n")
     for name, value in result["kendall_tau"].items():
         print(f"{zoo}, {len(rows)} networks: tau of the layers' true worth with {name} {value['value']:.3f}")

@@ -35,7 +35,7 @@ def main(
         found[zoo.name] = {
             f"{share:.2f}": _compare(pipe, entries, whole, share) for share in (shares or [0.5, 0.25, 0.1])
         }
-    results = {"system": system_info(), "predictor": pipe.model.config.predictor_version, "zoos": found}
+    results = {"system": system_info(), "predictor": pipe.predictor, "zoos": found}
     output.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 

@@ -70,7 +70,8 @@ def main(
     result = {
         name: {"networks": len(moved), "mean_move": float(np.mean(moved))} for name, moved in moves.items() if moved
     }
-    output.write_text(json.dumps({"system": system_info(), "above": above, "changes": result}, indent=1) + "\n")
+    told = {"system": system_info(), "predictor": pipe.predictor, "above": above, "changes": result}
+    output.write_text(json.dumps(told, indent=1) + "\n")
     for name, row in result.items():
         print(f"{name:18} {row['networks']:4} networks, mean move of the score {row['mean_move']:.5f}")
 

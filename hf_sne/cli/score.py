@@ -44,7 +44,11 @@ def score_command(
     ] = None,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Tell what each layer adds to the score, and the nearest networks of the zoos."),
+        typer.Option(
+            "--explain",
+            help="Tell what each layer adds to the score (not which one the accuracy would miss most), and the "
+            "nearest networks of the zoos.",
+        ),
     ] = False,
     figure: Annotated[
         Path | None, typer.Option(help="Draw the explanations as bars into this PNG; needs --explain.")

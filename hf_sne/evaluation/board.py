@@ -143,7 +143,7 @@ def best_third(row: Mapping[str, Any]) -> str:
 
 def _training_board(rows: Sequence[Sequence[str]]) -> Board:
     headings = ["predictor", "tested on", "networks", "SNE tau", "weight statistics tau", "SNE MAE"]
-    headings += ["coverage", "zoo interval", "best third"]
+    headings += ["weight statistics MAE", "coverage", "zoo interval", "best third"]
     return Board("Trainings, on test runs and on groups that were left out", headings, rows, names=2)
 
 
@@ -196,7 +196,8 @@ def _training_rows(name: str, results: Mapping[str, Any]) -> list[list[str]]:
 def _training_row(trained: str, tested: str, row: Mapping[str, Any]) -> list[str]:
     sne, baseline = row["sne"], row["weight_statistics"]
     taus = (spread(kind["kendall_tau"], ".3f") for kind in (sne, baseline))
-    figures = [str(sne["networks"]), *taus, f"{sne['mae']['value']:.3f}", f"{sne['interval_coverage']:.2f}"]
+    errors = (f"{kind['mae']['value']:.3f}" for kind in (sne, baseline))
+    figures = [str(sne["networks"]), *taus, *errors, f"{sne['interval_coverage']:.2f}"]
     # Results of earlier versions do not tell it.
     figures.append(f"{sne['zoo_interval_coverage']:.2f}" if "zoo_interval_coverage" in sne else "")
     return [trained, tested, *figures, best_third(row)]

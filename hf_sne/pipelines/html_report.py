@@ -8,7 +8,7 @@ from typing import Any
 from hf_sne.cards import counted
 from hf_sne.escape import visible
 from hf_sne.pipelines.bars import LEAST_FULL_BAR, strongest
-from hf_sne.pipelines.report import DAMAGED, is_damaged
+from hf_sne.pipelines.report import DAMAGED, NOT_ACCURACY, is_damaged
 from hf_sne.version import __version__
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -39,7 +39,13 @@ def _body(results: Sequence[Mapping[str, Any]], title: str) -> str:
     # One scale for the page.
     most = max([LEAST_FULL_BAR, *(abs(layer["attribution"]) for each in scored for layer in each.get("layers", ()))])
     body: str = template.render(
-        title=title, scored=scored, refused=refused, most=most, damaged=DAMAGED, version=__version__
+        title=title,
+        scored=scored,
+        refused=refused,
+        most=most,
+        damaged=DAMAGED,
+        not_accuracy=NOT_ACCURACY,
+        version=__version__,
     )
     return body
 

@@ -15,6 +15,8 @@ from hf_sne.pipelines.bars import LEAST_FULL_BAR
 Row = dict[str, Any]
 _SHUFFLED = "-shuffled"
 DAMAGED = f"{_SHUFFLED}: damaged on purpose after training"
+# As measured by recipes/interventions.py.
+NOT_ACCURACY = "it does not tell which layer the accuracy would miss most"
 # Cells of the longest bar.
 _BAR = 24
 
@@ -117,7 +119,7 @@ def score_table(rows: Sequence[Row]) -> Table:
 
 
 def explanation_table(result: Mapping[str, Any]) -> Table:
-    """What a scored checkpoint's score rests on, layer by layer, with a bar for each attribution."""
+    """What a scored checkpoint's score rests on, layer by layer; a bar for each attribution, and what it is not."""
     layers = result["layers"]
     largest = max([LEAST_FULL_BAR, *(abs(layer["attribution"]) for layer in layers)])
     title = f"What training each layer adds to the score of {visible(result['checkpoint']['source'])}"
@@ -132,6 +134,7 @@ def explanation_table(result: Mapping[str, Any]) -> Table:
         bar = Text("█" * round(_BAR * size), style="green" if layer["attribution"] > 0 else "red")
         cells = (Text(visible(layer["name"])), layer["role"], f"{layer['parameters']:,}")
         table.add_row(*cells, f"{layer['attribution']:+.3f}", bar)
+    table.caption = NOT_ACCURACY
     return table
 
 

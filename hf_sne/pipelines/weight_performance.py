@@ -220,12 +220,18 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
                 "files": [{"name": f.name, "size": f.size, "sha256": f.sha256} for f in checkpoint.files],
                 "limits": asdict(checkpoint.limits),
             },
-            "predictor": {"name": config.predictor_name, "version": config.predictor_version},
+            "predictor": self.predictor,
         }
         if model_outputs["layers"] is not None:
             result["layers"] = model_outputs["layers"]
             result["neighbours"] = [self._neighbour(place) for place in assessment.neighbours[0].tolist()]
         return result
+
+    @property
+    def predictor(self) -> dict[str, str]:
+        """What the predictor is called, and its version."""
+        config = self.model.config
+        return {"name": config.predictor_name, "version": config.predictor_version}
 
     def _neighbour(self, place: int) -> Neighbour:
         calibration: Calibration = self.model.calibration

@@ -127,6 +127,7 @@ def _row(zoo: str, row: Mapping[str, Any]) -> list[str]:
         f"{sne['networks']:,}",
         *(spread(each["kendall_tau"], ".2f") for each in (sne, statistics)),
         best_third(row),
+        " / ".join(f"{each['mae']['value']:.3f}" for each in (sne, statistics)),
         f"{sne['interval_coverage']:.0%}",
         f"{sne['zoo_interval_coverage']:.0%}",
     ]

@@ -28,7 +28,7 @@ from hf_sne.training.measure import (
     reliability,
     summarise,
 )
-from hf_sne.training.stacking import Outside, norm_range, norm_weight
+from hf_sne.training.stacking import Outside, norm_range, norm_weights
 from hf_sne.training.system_info import system_info
 from hf_sne.training.trainer import Progress, train
 from hf_sne.zoo.entries import ZooEntry
@@ -213,22 +213,15 @@ def run_experiment(
 
 
 def _stack(experiment: Experiment, models: dict[str, SneForPerformancePrediction]) -> None:
-    """Set how much the norms count in each model, by the other models on the groups that they were trained without.
-
-    Networks of a model's own group have no say in it, so that what is measured on them is honest.
-    """
+    """Set how much the norms count in each model, by the other models on the groups that they were trained without."""
     outside = {}
     for group, model in models.items():
         if group:
             found = predict_all(model, experiment.maker, experiment.group(group, "calibration"))
             outside[group] = Outside(found.scores, found.entries)
+    weights = norm_weights(outside, models, experiment.is_in)
     for group, model in models.items():
-        others = {
-            other: each.keep([n for n, entry in enumerate(each.entries) if not experiment.is_in(group, entry)])
-            for other, each in outside.items()
-            if other != group
-        }
-        model.config.norm_weight = norm_weight(others)
+        model.config.norm_weight = weights[group]
         model.config.norm_range = norm_range([e.entry for e in experiment.training(group)["calibration"]])
 
 

@@ -5,7 +5,7 @@ carries over nearly everywhere. How much the norms should count is read off netw
 trained on, for on its own kinds it needs no help.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,8 +63,26 @@ def norm_weight(outside: Mapping[str, Outside]) -> float:
     return float(WEIGHTS[int(np.mean(taus, axis=0).argmax())]) if taus else 0.0
 
 
+def norm_weights(
+    outside: Mapping[str, Outside], models: Iterable[str], is_in: Callable[[str, ZooEntry], bool]
+) -> dict[str, float]:
+    """:func:`norm_weight` for the model of each group, by the other groups less their networks that are in it too.
+
+    A group's own networks have no say in it, so that what is measured on them is honest.
+    """
+
+    def without(group: str) -> dict[str, Outside]:
+        others = {name: each for name, each in outside.items() if name != group}
+        return {
+            name: each.keep([place for place, entry in enumerate(each.entries) if not is_in(group, entry)])
+            for name, each in others.items()
+        }
+
+    return {group: norm_weight(without(group)) for group in models}
+
+
 def norm_range(entries: Sequence[ZooEntry]) -> list[float]:
-    """Norms of the training networks: nearly the lowest, the middle, nearly the highest."""
+    """Norms of networks like those of the training: nearly the lowest, the middle, nearly the highest."""
     return [float(end) for end in np.percentile(log_norms(entries), _RANGE)]
 
 

@@ -115,6 +115,7 @@ def test_explain_tells_layer_by_layer_what_a_score_rests_on(run_cli, networks: l
     outcome = run_cli("score", networks[0], "--explain", "--device", "cpu")
     assert outcome.code == 0
     assert "What training each layer adds" in outcome.out
+    assert "does not tell which layer the accuracy would miss most" in " ".join(outcome.out.split())
     outcome = run_cli("score", networks[0], "--explain", "--json", "--device", "cpu")
     (result,) = json.loads(outcome.out)
     assert [layer["name"] for layer in result["layers"]] == ["1", "3"]

@@ -76,6 +76,7 @@ def test_without_explanations_and_of_many_layers(results):
     }
     text = html_page([many])
     assert "The 60 strongest of 100 layers" in text
+    assert "does not tell which layer the accuracy would miss most" in text
     assert "layer40<" in text
     assert "layer39<" not in text
 

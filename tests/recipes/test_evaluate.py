@@ -45,6 +45,12 @@ def test_a_folder_of_checkpoints_is_ranked_beside_what_needs_no_training(main, f
     pipe = load_pipeline()
     scores = [pipe(folder / f"0{number}.safetensors")["score"] for number in range(4)]
     assert digits["sne"]["kendall_tau"]["value"] == pytest.approx(kendall_tau(scores, ACCURACIES[:4]))
+    ends = [pipe(folder / f"0{number}.safetensors")["zoo_interval"] for number in range(4)]
+    inside = [end["low"] <= truth <= end["high"] for end, truth in zip(ends, ACCURACIES, strict=False)]
+    assert digits["zoo_interval_coverage"] == pytest.approx(sum(inside) / 4)
+    assert digits["zoo_interval_width"] == pytest.approx(sum(end["high"] - end["low"] for end in ends) / 4)
+    assert digits["interval_width"] >= digits["zoo_interval_width"]
+    assert results["predictor"]["name"] == "sne-cross-arch"
     above = digits["mean_log_norm"]["sne_above"]
     assert above["low"] <= above["value"] <= above["high"]
     assert matplotlib.image.imread(tmp_path / "it.png").shape[0] > 500

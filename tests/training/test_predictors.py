@@ -1,4 +1,4 @@
-"""Every predictor that reads weights learns from them."""
+"""Every predictor learns from what it reads."""
 
 import numpy as np
 import pytest
@@ -15,20 +15,21 @@ from hf_sne.weights import open_checkpoint
 from hf_sne.zoo.entries import ZooEntry, targets
 
 LEARN = ("sne", "statistics_boosting", "statistics_mlp", "fixed_statistics_boosting", "fixed_statistics_mlp")
-LEARN += ("flat_mlp", "deep_sets", "nfn_np", "nfn_hnp")
+LEARN += ("flat_mlp", "deep_sets", "nfn_np", "nfn_hnp", "log_norm", "hyperparameters_only")
 
 
 def shifted_network(number, runs=140):
-    """An MLP whose weights' mean tells its accuracy."""
+    """An MLP whose weights' mean tells its accuracy, and so does how it was trained."""
     generator = torch.Generator().manual_seed(number)
     accuracy = (number * 37 % runs + 0.5) / runs
     shapes = {"0.weight": (6, 5), "0.bias": (6,), "2.weight": (3, 6), "2.bias": (3,)}
     state = {name: torch.randn(shape, generator=generator) + 4 * accuracy for name, shape in shapes.items()}
-    return ZooEntry(f"{number}", f"run-{number}", "shifted", open_checkpoint(state).layers, accuracy)
+    labels = {"learning_rate": accuracy / 10}
+    return ZooEntry(f"{number}", f"run-{number}", "shifted", open_checkpoint(state).layers, accuracy, labels=labels)
 
 
 @pytest.mark.parametrize("name", LEARN)
-def test_a_predictor_ranks_networks_whose_weights_tell_their_accuracy(name, tmp_path, monkeypatch):
+def test_a_predictor_ranks_networks_when_what_it_reads_tells_their_accuracy(name, tmp_path, monkeypatch):
     if name.startswith("nfn"):
         pytest.importorskip("nfn")
     monkeypatch.setattr(tuned_regressor, "FOLDS", 2)

@@ -1,11 +1,13 @@
 """How much the mean log norm counts beside an encoder: as much as helps on networks of other kinds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from networks import layers_of, mlp
 
-from hf_sne.training.stacking import WEIGHTS, Outside, log_norms, norm_range, norm_weight
+from hf_sne.training.stacking import WEIGHTS, Outside, log_norms, norm_range, norm_weight, norm_weights
 from hf_sne.zoo.entries import ZooEntry
 
 COUNT = 60
@@ -44,6 +46,29 @@ def test_groups_count_alike_and_those_too_small_to_rank_do_not():
     few = hurt.keep(range(9))
     assert norm_weight({"a": helped, "b": few}) == alone
     assert norm_weight({"b": few}) == norm_weight({}) == 0.0
+
+
+def test_a_group_has_no_say_in_the_weight_of_its_own_model():
+    """Neither by what was measured on it, nor by its networks that other groups hold too."""
+    outside = {"one": _outside("norms", right=0.3), "other": _outside("norms", right=0.9)}
+    shared = {entry.id for entry in outside["one"].entries[:20]}
+
+    def is_in(group, entry):
+        return group == "one" and entry.id in shared
+
+    weights = norm_weights(outside, ["", "one", "other"], is_in)
+    shuffled = [replace(entry, target=1 - entry.target) for entry in outside["one"].entries]
+    relabelled = outside | {"one": Outside(outside["one"].scores, shuffled)}
+    changed = [
+        entry if entry.id not in shared else replace(entry, target=1 - entry.target)
+        for entry in outside["other"].entries
+    ]
+    both = relabelled | {"other": Outside(outside["other"].scores, changed)}
+    assert norm_weights(both, ["one"], is_in)["one"] == weights["one"]
+    after = norm_weights(relabelled, ["", "one", "other"], is_in)
+    assert after["one"] == weights["one"]
+    assert after["other"] < weights["other"]
+    assert after[""] < weights[""]
 
 
 def test_scores_of_none_and_all_are_ranked_too():

@@ -1,1 +1,1 @@
-"""What an encoder of weights must beat: statistics of the weights, and size alone."""
+"""What an encoder of weights must beat: statistics, norms, other networks that read weights, and size alone."""

@@ -13,8 +13,8 @@ _LEVELS = 2
 class DeepSets(nn.Module):
     """rho(mean over chunks of phi(chunk)) (Zaheer et al. 2017), networks of any architecture.
 
-    A chunk brings its standardised weights, and the scale, shape and depth of its tensor: all that SNE is told but for
-    which chunks belong together.
+    A chunk brings its standardised weights, and the scale, shape and depth of its tensor. Unlike SNE it is not told
+    which chunks belong together, nor statistics of layers.
 
     Args:
         chunk_size: Elements in a chunk.
