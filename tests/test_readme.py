@@ -1,5 +1,6 @@
-"""The README's set-up commands are complete, and continuous integration runs the second of them."""
+"""The README's set-up commands are complete and run in continuous integration; its table is the encoder's results."""
 
+import json
 import re
 from pathlib import Path
 
@@ -41,3 +42,32 @@ def test_continuous_integration_takes_its_command_from_the_readme() -> None:
 def test_relative_links_lead_to_files() -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README):
         assert (ROOT / target).exists(), target
+
+
+def short(form: str, *values: float) -> str:
+    """Figures to two digits without the zero before the point, as the README writes them."""
+    return re.sub(r"\b0(?=\.)", "", form.format(*values))
+
+
+def test_the_table_of_the_built_in_encoder_is_that_of_its_results() -> None:
+    results = json.loads((ROOT / "hf_sne" / "assets" / "sne-cross-arch" / "results.json").read_text())
+    # Of the groups, those that are the zoos of one data set.
+    data = [results["left_out"][name] for name in ("mnist", "fashion_mnist", "svhn", "cifar10")]
+    left_out = {zoo: row for group in data for zoo, row in group.items()}
+    kinds = ("sne", "weight_statistics")
+    taus: list[list[float]] = []
+    expected = []
+    for zoo, row in results["test"].items():
+        found = [row[kind]["kendall_tau"] for kind in kinds], [left_out[zoo][kind]["kendall_tau"] for kind in kinds]
+        best = [row["best_third"][kind]["value"] for kind in kinds]
+        taus.append([each["value"] for each in found[0]] + best + [each["value"] for each in found[1]])
+        test, left = (
+            [short("{:.2f} ({:.2f} to {:.2f})", each["value"], each["low"], each["high"]) for each in pair]
+            for pair in found
+        )
+        expected.append([*test, short("{:.2f} / {:.2f}", *best), *left])
+    means = [sum(column) / len(column) for column in zip(*taus, strict=True)]
+    figures = [short("{:.2f}", mean) for mean in means]
+    expected.append([*figures[:2], f"{figures[2]} / {figures[3]}", *figures[4:]])
+    table = README[README.index("| test runs of | SNE |") :].split("\n\n")[0].splitlines()[2:]
+    assert [[cell.strip() for cell in line.split("|")[2:-1]] for line in table] == expected
