@@ -132,6 +132,7 @@ def test_matrices_of_zeros_and_vectors_have_no_norm_that_counts():
     norms = [network[place].weight.norm().log10() for place in (0, 4)]
     found = model.sne(**processor([layers_of(network)])).mean_log_norms
     torch.testing.assert_close(found, torch.stack(norms).mean().view(1))
+    assert mean_log_norms([read_layers(layers_of(network))])[0, 0] == pytest.approx(float(found), abs=1e-6)
     batch = processor([layers_of(nn.BatchNorm1d(5)), layers_of(network)])
     assert model.sne(**batch).mean_log_norms[0].isnan()
     assert model(**batch).scores.isfinite().all()
