@@ -16,7 +16,7 @@ from hf_sne.training.cells import Predictions, measure_cells
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.experiment import split_entries
 from hf_sne.training.folds import FOLDS, Domain, Fold
-from hf_sne.training.predictors import PREDICTORS, SNE, Predictor, SnePredictor
+from hf_sne.training.predictors import CONFIGURED, PREDICTORS, Predictor, SnePredictor
 from hf_sne.training.system_info import system_info
 from hf_sne.version import __version__
 from hf_sne.zoo.atomic import write_bytes
@@ -99,8 +99,8 @@ class ComparisonConfig:
         return PREDICTORS[name](self.sne)
 
     def trained_by(self, name: str) -> dict[str, Any]:
-        """The settings that decide what a predictor learns; those of SNE are nothing to the baselines."""
-        if name not in SNE and name not in self.variants:
+        """The settings that decide what a predictor learns; those of SNE are nothing to most baselines."""
+        if name not in CONFIGURED and name not in self.variants:
             return {}
         told = {**TrainingConfig(**self.settings(name)).resolved(), "zoos": []}
         # Every predictor of a comparison sees each network once.

@@ -138,6 +138,16 @@ def _power_laws(entry: ZooEntry) -> Floats:
     return alphas
 
 
+def _layer_statistics(config: TrainingConfig) -> Callable[[Entries], Floats]:
+    """What SNE is told of each layer beside its chunks, pooled over layers like the statistics of tensors, [n, 5 f]."""
+    maker = ExampleMaker(SneProcessor.from_config(SneConfig(**config.model)))
+
+    def pooled(rows: Floats) -> Floats:
+        return np.concatenate([rows.mean(0), rows.min(0), rows.max(0), rows[0], rows[-1]])
+
+    return lambda entries: np.stack([pooled(example.statistics.double().numpy()) for example in maker.make(entries)])
+
+
 def _power_law(number: int) -> Callable[[Entries], Floats]:
     return lambda entries: np.stack([_power_laws(entry)[[number]] for entry in entries])
 
@@ -181,10 +191,11 @@ def _paper(config: TrainingConfig) -> TrainingConfig:
 
 
 # Those that read the configuration.
-SNE = ("sne", "sne_paper")
+CONFIGURED = ("sne", "sne_paper", "layer_statistics_boosting")
 PREDICTORS: Mapping[str, Callable[[TrainingConfig], Predictor]] = {
     "sne": SnePredictor,
     "sne_paper": lambda config: SnePredictor(_paper(config)),
+    "layer_statistics_boosting": lambda config: VectorPredictor(_layer_statistics(config), "boosting"),
     "statistics_boosting": lambda _: VectorPredictor(_of_networks(pooled_features), "boosting"),
     "statistics_mlp": lambda _: VectorPredictor(_of_networks(pooled_features), "mlp"),
     "fixed_statistics_boosting": lambda _: VectorPredictor(_of_networks(fixed_layout_features), "boosting"),

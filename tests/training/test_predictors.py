@@ -14,7 +14,14 @@ from hf_sne.training.predictors import PREDICTORS
 from hf_sne.weights import open_checkpoint
 from hf_sne.zoo.entries import ZooEntry, targets
 
-LEARN = ("sne", "statistics_boosting", "statistics_mlp", "fixed_statistics_boosting", "fixed_statistics_mlp")
+LEARN = (
+    "sne",
+    "layer_statistics_boosting",
+    "statistics_boosting",
+    "statistics_mlp",
+    "fixed_statistics_boosting",
+    "fixed_statistics_mlp",
+)
 LEARN += ("flat_mlp", "deep_sets", "nfn_np", "nfn_hnp", "log_norm", "hyperparameters_only")
 
 
