@@ -40,6 +40,7 @@ def main(
     output: Annotated[Path, typer.Option(help="Where state and predictor/ go; run again to resume.")] = Path(
         "runs/train"
     ),
+    seed: Annotated[int | None, typer.Option(help="In place of the configuration's.")] = None,
     push_to: Annotated[str | None, typer.Option(metavar="ORG/NAME", help="Publish the predictor on the Hub.")] = None,
     private: Annotated[bool, typer.Option("--private", help="With --push-to: make a new repository private.")] = False,
     processes: Annotated[int, typer.Option(help="Stop unless there are this many processes; 0: any number.")] = 0,
@@ -53,6 +54,7 @@ def main(
     disable_progress_bar()
     try:
         settings, zoos = _settings(config, zoo, zoos)
+        settings = settings if seed is None else replace(settings, seed=seed)
         if carbon:
             check_measurable(carbon, output)
         destination = Destination(push_to, private=private) if push_to else None

@@ -31,11 +31,12 @@ def main(
     networks: Annotated[int, typer.Option(min=10, help="INRs.")] = 2000,
     steps: Annotated[int, typer.Option(min=1, help="Steps of Adam, with all points in each.")] = 500,
     seed: Annotated[int, typer.Option(help="Of the frequencies and the initialisations.")] = 0,
+    same_start: Annotated[bool, typer.Option("--same-start", help="All start from the same weights.")] = False,
 ) -> None:
     """Train the INRs and write the zoo; the frequency, U(0.5, 10), is in the column ``extra``."""
     generator = torch.Generator().manual_seed(seed)
     frequencies = 0.5 + 9.5 * torch.rand(networks, generator=generator)
-    weights, errors = fit(frequencies, steps, generator)
+    weights, errors = fit(frequencies, steps, generator, same_start=same_start)
     layout = Layout.of({name: torch.empty(shape) for name, shape in zip(NAMES, SHAPES, strict=True)})
     labels = [
         dict.fromkeys(LABELS)
@@ -66,14 +67,16 @@ def main(
     print(f"{networks} INRs, mean squared error {errors.mean():.2g}, 95 % below {errors.quantile(0.95):.2g}: {output}")
 
 
-def fit(frequencies: Tensor, steps: int, generator: torch.Generator) -> tuple[list[Tensor], Tensor]:
+def fit(
+    frequencies: Tensor, steps: int, generator: torch.Generator, *, same_start: bool
+) -> tuple[list[Tensor], Tensor]:
     """Weights of each tensor [n, *shape] and the mean squared error of each network, [n]."""
     points = torch.linspace(-math.pi, math.pi, POINTS).view(1, POINTS, 1)
     waves = torch.sin(frequencies.view(-1, 1, 1) * points)
     weights = []
     for shape, bound in zip(SHAPES, BOUNDS, strict=True):
-        drawn = torch.rand(len(frequencies), *shape, generator=generator) * 2 - 1
-        weights.append((bound * drawn).requires_grad_())
+        drawn = torch.rand(1 if same_start else len(frequencies), *shape, generator=generator) * 2 - 1
+        weights.append((bound * drawn).repeat(len(frequencies) // len(drawn), *[1] * len(shape)).requires_grad_())
     optimizer = torch.optim.Adam(weights, lr=3e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in track(range(steps), description="fitting"):

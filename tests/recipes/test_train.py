@@ -83,10 +83,11 @@ def test_a_zoo_is_named_by_its_hub_id_and_streamed(tmp_path, monkeypatch):
         monkeypatch.setenv("HF_TOKEN", "hf_writer")
         push(str(tmp_path / "zoo"), Destination("org/zoo"))
         environment = hub.client_environment(tmp_path / "home")
-        done = _launch(tmp_path / "none", tmp_path, environment=environment, zoos=["org/zoo"])
+        done = _launch(tmp_path / "none", tmp_path, "--seed", "3", environment=environment, zoos=["org/zoo"])
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads((tmp_path / "out" / "predictor" / "results.json").read_text())
     networks = load_dataset(str(tmp_path / "zoo"), split="test").filter(lambda row: row["test_accuracy"] is not None)
+    assert results["config"]["seed"] == 3
     assert results["networks"]["org/zoo"]["test"] == results["test"]["org/zoo"]["sne"]["networks"] == len(networks)
 
 
