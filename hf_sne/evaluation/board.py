@@ -1,6 +1,6 @@
 """Results files of trainings and of comparisons as tables and margins: what ``hf-sne results`` and the Space show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ _NAMES = {
     "size_only": "size alone",
     "hyperparameters_only": "hyper-parameters alone",
 }
+# The row that counts them.
+_CELLS = "cells"
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,12 @@ def _margin(name: str, row: Mapping[str, Any]) -> Margin:
     return Margin(_NAMES.get(name, name), value, low, high, int(row["cells"]))
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of rows, each once: SNE, its variants as they come, and the other predictors in an order of their own."""
+    places = {name: place for place, name in enumerate(_NAMES.values())}
+    return sorted(dict.fromkeys(names), key=lambda name: places.get(name, 0.5))
+
+
 def training_board(name: str, results: Mapping[str, Any]) -> Board:
     """A row a zoo: tau with its 95 % interval for SNE and the weight-statistics baseline, and the intervals' coverage.
 
@@ -150,16 +158,16 @@ def _training_board(rows: Sequence[Sequence[str]]) -> Board:
 
 def _comparison_board(columns: Mapping[str, Mapping[str, str]]) -> Board:
     """A row a predictor, a column a task: mean tau over the cells, and by how much SNE is above it there."""
-    names = list(dict.fromkeys(name for column in columns.values() for name in column))
-    rows = [[_NAMES.get(name, name), *(column.get(name, "-") for column in columns.values())] for name in names]
+    names = [_CELLS, *in_order(name for column in columns.values() for name in column if name != _CELLS)]
+    rows = [[name, *(column.get(name, "-") for column in columns.values())] for name in names]
     return Board("Comparisons: mean tau over the cells, and SNE above it", ["", *columns], rows, names=1)
 
 
 def _comparison_columns(task: str, results: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The cells of each group of folds, by the name of their row."""
     return {
-        f"{task}, {group}": {"cells": str(averages["sne"]["cells"])}
-        | {name: _average(name, row, averages["sne"]["cells"]) for name, row in averages.items()}
+        f"{task}, {group}": {_CELLS: str(averages["sne"]["cells"])}
+        | {_NAMES.get(name, name): _average(name, row, averages["sne"]["cells"]) for name, row in averages.items()}
         for group, averages in results["averages"].items()
     }
 

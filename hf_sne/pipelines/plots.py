@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hf_sne.escape import visible
-from hf_sne.evaluation.board import Margin, Margins
+from hf_sne.evaluation.board import Margin, Margins, in_order
 from hf_sne.optional import require
 from hf_sne.pipelines.bars import LEAST_FULL_BAR, strongest
 
@@ -102,7 +102,7 @@ def margin_bars(panels: Sequence[Margins], path: Path) -> None:
     from matplotlib.figure import Figure
 
     panels = panels[:MAX_PANELS]
-    names = list(dict.fromkeys(row.name for margins in panels for row in margins.rows))[:MAX_ROWS]
+    names = in_order(row.name for margins in panels for row in margins.rows)[:MAX_ROWS]
     figure = Figure(figsize=(3.2 + 2.6 * len(panels), 1.8 + 0.26 * len(names)), layout="constrained")
     columns = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     for axes, margins in zip(columns, panels, strict=True):
