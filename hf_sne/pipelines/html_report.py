@@ -38,15 +38,7 @@ def _body(results: Sequence[Mapping[str, Any]], title: str) -> str:
     template = _environment().get_template("report_body.html")
     # One scale for the page.
     most = max([LEAST_FULL_BAR, *(abs(layer["attribution"]) for each in scored for layer in each.get("layers", ()))])
-    body: str = template.render(
-        title=title,
-        scored=scored,
-        refused=refused,
-        most=most,
-        damaged=DAMAGED,
-        not_accuracy=NOT_ACCURACY,
-        version=__version__,
-    )
+    body: str = template.render(title=title, scored=scored, refused=refused, most=most)
     return body
 
 
@@ -66,6 +58,7 @@ def _environment() -> Any:
         "counted": counted,
         "width": _width,
     }
+    environment.globals |= {"damaged": DAMAGED, "not_accuracy": NOT_ACCURACY, "version": __version__}
     return environment
 
 
