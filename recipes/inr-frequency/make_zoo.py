@@ -76,7 +76,7 @@ def fit(
     weights = []
     for shape, bound in zip(SHAPES, BOUNDS, strict=True):
         drawn = torch.rand(1 if same_start else len(frequencies), *shape, generator=generator) * 2 - 1
-        weights.append((bound * drawn).repeat(len(frequencies) // len(drawn), *[1] * len(shape)).requires_grad_())
+        weights.append((bound * drawn).expand(len(frequencies), *shape).clone().requires_grad_())
     optimizer = torch.optim.Adam(weights, lr=3e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in track(range(steps), description="fitting"):
