@@ -11,7 +11,7 @@ import typer
 from rich.progress import track
 
 from hf_sne.evaluation import coverage, evaluate_predictions
-from hf_sne.evaluation.resampling import Resamples
+from hf_sne.evaluation.resampling import Resampled, Resamples
 from hf_sne.models.baselines.norms import mean_log_norms
 from hf_sne.models.baselines.power_laws import power_laws
 from hf_sne.models.baselines.weight_statistics import size_only_features
@@ -39,20 +39,24 @@ def main(
     zoo: Annotated[Path, typer.Option(help="Folder of safetensors files, one a network.")],
     labels: Annotated[Path, typer.Option(help="CSV: id (file name without ending), test_accuracy, ...")],
     output: Annotated[Path, typer.Option(help="Results JSON.")],
-    model: Annotated[str | None, typer.Option(help="Predictor; default: the built-in one.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Predictor, default: the built-in one; again for its other seeds, told beside it."),
+    ] = None,
     by: Annotated[str, typer.Option(help="Column that tells data sets apart; each is ranked by itself.")] = "data",
     group: Annotated[str, typer.Option(help="Column of networks that are not independent (run, owner).")] = "run",
     figure: Annotated[Path | None, typer.Option(help="PNG of predicted against measured accuracies.")] = None,
 ) -> None:
     """Score every network, and compare with parameter count, mean log norm and WeightWatcher."""
     table = pd.read_csv(labels, dtype={"id": str, "run": str})
-    pipe = load_pipeline(model)
+    pipe, *others = [load_pipeline(name) for name in model or [None]]
     rows: list[dict[str, Any]] = []
     for record in track(table.to_dict("records"), description="scoring"):
         path = zoo / f"{record['id']}.safetensors"
         (result,) = pipe.iterate([path])
         rows.append({"record": record, "result": result})
         if "score" in result:
+            rows[-1]["scores"] = [result["score"], *(other(path)["score"] for other in others)]
             with open_checkpoint(path) as checkpoint:
                 rows[-1] |= rankings(checkpoint.layers)
     scored = [row for row in rows if "score" in row["result"]]
@@ -97,12 +101,19 @@ def _evaluate(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
     if len(set(groups)) > 1:
         result["sne"] = evaluate_predictions(scores, truth, groups)
         resamples = Resamples.draw(groups)
-        own = resamples.tau(scores, truth)
+        seeds = [resamples.tau(column, truth) for column in np.array([row["scores"] for row in rows]).T]
+        mean = Resampled.mean(seeds)
+        if len(seeds) > 1:
+            taus = [float(seed.values[0]) for seed in seeds]
+            result["sne_seeds"] = {"kendall_tau": asdict(mean.interval()), "seeds": taus}
         for name in RANKINGS:
             values = np.array([row[name] for row in rows])
             ranking = evaluate_predictions(values, truth, groups)
             result[name] = {metric: ranking[metric] for metric in ("kendall_tau", "spearman")}
-            result[name]["sne_above"] = asdict((own - resamples.tau(values, truth)).interval())
+            tau = resamples.tau(values, truth)
+            result[name]["sne_above"] = asdict((seeds[0] - tau).interval())
+            if len(seeds) > 1:
+                result[name]["sne_seeds_above"] = asdict((mean - tau).interval())
     return result
 
 

@@ -8,69 +8,58 @@ import numpy as np
 
 from hf_sne.evaluation.metrics import mae, r2, tau_ceiling
 from hf_sne.evaluation.resampling import Resampled, Resamples
-from hf_sne.training.folds import Domain, Fold
+from hf_sne.training.folds import Cell
 from hf_sne.zoo.entries import Target, ZooEntry, targets
 
-# Domain -> predictions of its test networks in their order, or why there are none.
+# What was tested on -> predictions of its networks in their order, or why there are none.
 Predictions = dict[str, list[float] | str]
 
 
 def measure_cells(
     names: Sequence[str],
     target: Target,
-    tests: Mapping[Domain, Sequence[ZooEntry]],
-    folds: Sequence[Fold],
+    tests: Mapping[str, Sequence[ZooEntry]],
+    groups: Mapping[str, Sequence[Cell]],
     predictions: Mapping[str, Mapping[str, Sequence[Predictions]]],
 ) -> dict[str, Any]:
-    """Every cell (what was trained on, what was tested on), and averages over the cells that both predictors have.
+    """Every cell, and averages over the cells of each group that both predictors have.
 
     Intervals are over resampled runs of the test networks, of taus that are averaged over the seeds.
 
     Args:
         names: The predictors; the others are compared with the first.
         target: What was predicted; errors are told in its units.
-        tests: Test networks of each domain.
-        folds: The trainings.
-        predictions: Fold -> predictor -> one for each seed.
+        tests: The networks of each ``tested``.
+        groups: Name of an average -> its cells.
+        predictions: ``trained`` -> predictor -> one for each seed.
     """
     cells: dict[str, dict[str, Any]] = {}
     taus: dict[str, dict[str, Resampled]] = {name: {} for name in names}
     scale = target.high - target.low
-    for fold in folds:
-        for domain in fold.test:
-            cell = f"{fold.name} -> {domain}"
-            entries = tests[domain]
-            # The same test networks are drawn in the same way whatever was trained on.
-            drawn = Resamples.draw([entry.run for entry in entries])
-            cells[cell] = {"ceiling": tau_ceiling(targets(entries)), "test": len(entries)}
-            for name, fits in predictions[fold.name].items():
-                found = [fit[str(domain)] for fit in fits]
-                refused = next((part for part in found if isinstance(part, str)), None)
-                if refused is None:
-                    taus[name][cell], cells[cell][name] = _cell(found, targets(entries), drawn, scale)
-                else:
-                    cells[cell][name] = {"refused": refused}
+    for cell in (cell for group in groups.values() for cell in group):
+        entries = tests[cell.tested]
+        # The same test networks are drawn in the same way whatever was trained on.
+        drawn = Resamples.draw([entry.run for entry in entries])
+        row = cells[str(cell)] = {"ceiling": tau_ceiling(targets(entries)), "test": len(entries)}
+        for name, fits in predictions[cell.trained].items():
+            found = [fit[cell.tested] for fit in fits]
+            refused = next((part for part in found if isinstance(part, str)), None)
+            if refused is None:
+                taus[name][str(cell)], row[name] = _cell(found, targets(entries), drawn, scale)
+            else:
+                row[name] = {"refused": refused}
     first = names[0]
-    for cell, own in taus[first].items():
+    for place, own in taus[first].items():
         for name in names[1:]:
-            if cell in taus[name]:
-                cells[cell][name][f"{first}_above"] = asdict((own - taus[name][cell]).interval())
+            if place in taus[name]:
+                cells[place][name][f"{first}_above"] = asdict((own - taus[name][place]).interval())
     return {
         "cells": cells,
         "averages": {
-            group: {name: _average(first, name, taus, chosen) for name in names}
-            for group, chosen in _groups(folds).items()
+            group: {name: _average(first, name, taus, list(map(str, chosen))) for name in names}
+            for group, chosen in groups.items()
         },
     }
-
-
-def _groups(folds: Sequence[Fold]) -> dict[str, list[str]]:
-    """Cells whose average is of interest: tested on the domains trained on, and on others."""
-    groups: dict[str, list[str]] = {"same domain": [], "other domains": []}
-    for fold in folds:
-        for domain in fold.test:
-            groups["same domain" if domain in fold.train else "other domains"].append(f"{fold.name} -> {domain}")
-    return {name: cells for name, cells in groups.items() if cells}
 
 
 def _cell(found: Sequence[Any], truth: Any, drawn: Resamples, scale: float) -> tuple[Resampled, dict[str, Any]]:

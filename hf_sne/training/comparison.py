@@ -15,7 +15,7 @@ from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
 from hf_sne.training.cells import Predictions, measure_cells
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.experiment import split_entries
-from hf_sne.training.folds import FOLDS, Domain, Fold
+from hf_sne.training.folds import FOLDS, Domain, Fold, cells_by_place
 from hf_sne.training.predictors import CONFIGURED, PREDICTORS, Predictor, SnePredictor
 from hf_sne.training.system_info import system_info
 from hf_sne.version import __version__
@@ -148,8 +148,8 @@ def run_comparison(config: ComparisonConfig, root: Path, output: Path, report: R
         **measure_cells(
             config.predictors,
             Target(**config.target),
-            {domain: splits["test"] for domain, splits in zoos.items()},
-            folds,
+            {str(domain): splits["test"] for domain, splits in zoos.items()},
+            cells_by_place(folds),
             predictions,
         ),
     }

@@ -24,6 +24,25 @@ class Fold:
     test: tuple[Domain, ...]
 
 
+class Cell(NamedTuple):
+    """Two names: of what was trained on, and of what was tested on."""
+
+    trained: str
+    tested: str
+
+    def __str__(self) -> str:
+        return f"{self.trained} -> {self.tested}"
+
+
+def cells_by_place(folds: Sequence[Fold]) -> dict[str, list[Cell]]:
+    """The cells of folds in two groups, where they hold any: tested on the domains trained on, and on others."""
+    groups: dict[str, list[Cell]] = {"same domain": [], "other domains": []}
+    for fold in folds:
+        for domain in fold.test:
+            groups["same domain" if domain in fold.train else "other domains"].append(Cell(fold.name, str(domain)))
+    return {name: cells for name, cells in groups.items() if cells}
+
+
 def _each(domains: Sequence[Domain]) -> Iterator[Fold]:
     """Train on each, test on all of the same family: in-dataset and cross-dataset."""
     for own in domains:

@@ -4,10 +4,12 @@ import json
 
 import matplotlib.image
 import pytest
+import torch
 from networks import mlp
 from safetensors.torch import save_file
 
 from hf_sne.evaluation.metrics import kendall_tau
+from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
 from hf_sne.pipelines import load_pipeline
 
 WIDTHS = (60, 90, 70, 120, 80, 110)
@@ -54,3 +56,23 @@ def test_a_folder_of_checkpoints_is_ranked_beside_what_needs_no_training(main, f
     above = digits["mean_log_norm"]["sne_above"]
     assert above["low"] <= above["value"] <= above["high"]
     assert matplotlib.image.imread(tmp_path / "it.png").shape[0] > 500
+    assert "sne_seeds" not in digits, "one seed has no mean"
+
+
+def test_other_seeds_are_told_beside_the_first(main, folder, tmp_path):
+    torch.manual_seed(0)
+    config = SneConfig(hidden_size=16, element_size=8)
+    SneForPerformancePrediction(config).save_pretrained(tmp_path / "other")
+    SneProcessor.from_config(config).save_pretrained(tmp_path / "other")
+    files = [folder / f"0{number}.safetensors" for number in range(4)]
+    models = [None, str(tmp_path / "other")]
+    taus = [kendall_tau([load_pipeline(model)(file)["score"] for file in files], ACCURACIES[:4]) for model in models]
+    built_in = load_pipeline().model.config.name_or_path
+    main(folder, folder / "labels.csv", tmp_path / "it.json", model=[built_in, models[1]], by="data", group="owner")
+    digits = json.loads((tmp_path / "it.json").read_text())["data"]["digits"]
+    assert digits["sne_seeds"]["seeds"] == pytest.approx(taus)
+    assert digits["sne_seeds"]["kendall_tau"]["value"] == pytest.approx(sum(taus) / 2)
+    assert digits["sne"]["kendall_tau"]["value"] == pytest.approx(taus[0])
+    norm = digits["mean_log_norm"]
+    assert norm["sne_above"]["value"] == pytest.approx(taus[0] - norm["kendall_tau"]["value"])
+    assert norm["sne_seeds_above"]["value"] == pytest.approx(sum(taus) / 2 - norm["kendall_tau"]["value"])
