@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from datasets import load_dataset
 from hub_server import HubServer
@@ -69,11 +70,11 @@ def test_fewer_processes_than_asked_for_is_an_error(digit_zoos, tmp_path):
     assert not (tmp_path / "out" / "predictor" / "results.json").exists()
 
 
-def test_zoos_of_several_folders_are_refused(digit_zoos, tmp_path):
+def test_zoos_of_several_folders_are_refused(recipe, digit_zoos, tmp_path, capsys):
     (tmp_path / "twin").symlink_to(digit_zoos / "digits-mlp")
-    done = _launch(digit_zoos, tmp_path, "--zoo", str(tmp_path / "twin"), "--zoo", str(digit_zoos / "digits-cnn"))
-    assert done.returncode != 0
-    assert "zoos in 2 folders" in " ".join(done.stderr.split())
+    with pytest.raises(typer.Exit):
+        recipe("train")(zoo=[str(tmp_path / "twin"), str(digit_zoos / "digits-cnn")], output=tmp_path / "out")
+    assert "zoos in 2 folders" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_zoo_is_named_by_its_hub_id_and_streamed(tmp_path, monkeypatch):
