@@ -219,10 +219,9 @@ def _stack(experiment: Experiment, models: dict[str, SneForPerformancePrediction
         if group:
             found = predict_all(model, experiment.maker, experiment.group(group, "calibration"))
             outside[group] = Outside(found.scores, found.entries)
-    weights = norm_weights(outside, models, experiment.is_in)
-    for group, model in models.items():
-        model.config.norm_weight = weights[group]
-        model.config.norm_range = norm_range([e.entry for e in experiment.training(group)["calibration"]])
+    spans = {group: norm_range([e.entry for e in experiment.training(group)["calibration"]]) for group in models}
+    for group, weight in norm_weights(outside, spans, experiment.is_in).items():
+        models[group].config.norm_weight, models[group].config.norm_range = weight, spans[group]
 
 
 def _hold_out(experiment: Experiment, model: SneForPerformancePrediction, left_out: str) -> Held:

@@ -11,6 +11,7 @@ from hf_sne.training.stacking import WEIGHTS, Outside, log_norms, norm_range, no
 from hf_sne.zoo.entries import ZooEntry
 
 COUNT = 60
+EVERY = [-9.0, 0.0, 9.0]
 
 
 def _entries(zoo: str, truth: str) -> list[ZooEntry]:
@@ -34,18 +35,27 @@ def _outside(truth: str, right: float) -> Outside:
 
 
 def test_norms_count_where_they_tell_what_the_encoder_does_not():
-    assert norm_weight({"group": _outside("norms", right=0.3)}) > 1.0
-    assert norm_weight({"group": _outside("chance", right=1.0)}) == 0.0
+    assert norm_weight({"group": _outside("norms", right=0.3)}, EVERY) > 1.0
+    assert norm_weight({"group": _outside("chance", right=1.0)}, EVERY) == 0.0
+
+
+def test_norms_beyond_the_range_tell_nothing():
+    """As in the model, which does not tell them apart."""
+    outside = _outside("norms", right=0.3)
+    norms = log_norms(outside.entries)
+    beyond = [float(norms.max()), float(norms.max()) + 1, float(norms.max()) + 2]
+    assert norm_weight({"group": outside}, beyond) == 0.0
+    assert np.ptp(outside.taus(beyond)) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_groups_count_alike_and_those_too_small_to_rank_do_not():
     helped, hurt = _outside("norms", right=0.9), _outside("chance", right=1.0)
-    alone, both = norm_weight({"a": helped}), norm_weight({"a": helped, "b": hurt})
+    alone, both = norm_weight({"a": helped}, EVERY), norm_weight({"a": helped, "b": hurt}, EVERY)
     assert alone > both
-    assert both == WEIGHTS[(helped.taus() + hurt.taus()).argmax()]
+    assert both == WEIGHTS[(helped.taus(EVERY) + hurt.taus(EVERY)).argmax()]
     few = hurt.keep(range(9))
-    assert norm_weight({"a": helped, "b": few}) == alone
-    assert norm_weight({"b": few}) == norm_weight({}) == 0.0
+    assert norm_weight({"a": helped, "b": few}, EVERY) == alone
+    assert norm_weight({"b": few}, EVERY) == norm_weight({}, EVERY) == 0.0
 
 
 def test_a_group_has_no_say_in_the_weight_of_its_own_model():
@@ -56,7 +66,8 @@ def test_a_group_has_no_say_in_the_weight_of_its_own_model():
     def is_in(group, entry):
         return group == "one" and entry.id in shared
 
-    weights = norm_weights(outside, ["", "one", "other"], is_in)
+    spans = dict.fromkeys(["", "one", "other"], EVERY)
+    weights = norm_weights(outside, spans, is_in)
     shuffled = [replace(entry, target=1 - entry.target) for entry in outside["one"].entries]
     relabelled = outside | {"one": Outside(outside["one"].scores, shuffled)}
     changed = [
@@ -64,8 +75,8 @@ def test_a_group_has_no_say_in_the_weight_of_its_own_model():
         for entry in outside["other"].entries
     ]
     both = relabelled | {"other": Outside(outside["other"].scores, changed)}
-    assert norm_weights(both, ["one"], is_in)["one"] == weights["one"]
-    after = norm_weights(relabelled, ["", "one", "other"], is_in)
+    assert norm_weights(both, spans, is_in)["one"] == weights["one"]
+    after = norm_weights(relabelled, spans, is_in)
     assert after["one"] == weights["one"]
     assert after["other"] < weights["other"]
     assert after[""] < weights[""]
@@ -74,8 +85,8 @@ def test_a_group_has_no_say_in_the_weight_of_its_own_model():
 def test_scores_of_none_and_all_are_ranked_too():
     outside = _outside("norms", right=1.0)
     certain = Outside(outside.scores.round(), outside.entries)
-    assert norm_weight({"group": certain}) in WEIGHTS
-    assert np.isfinite(certain.taus()).all()
+    assert norm_weight({"group": certain}, EVERY) in WEIGHTS
+    assert np.isfinite(certain.taus(EVERY)).all()
 
 
 def test_the_range_leaves_the_outermost_norms_out():
