@@ -71,3 +71,14 @@ def test_the_table_of_the_built_in_encoder_is_that_of_its_results() -> None:
     expected.append([*figures[:2], f"{figures[2]} / {figures[3]}", *figures[4:]])
     table = README[README.index("| test runs of | SNE |") :].split("\n\n")[0].splitlines()[2:]
     assert [[cell.strip() for cell in line.split("|")[2:-1]] for line in table] == expected
+
+
+def test_the_table_of_three_seeds_is_that_of_their_results() -> None:
+    path = ROOT / "recipes" / "sne-cross-arch" / "results" / "built-in.json"
+    names = {"test runs of the zoos": "test runs", "a data set left out": "data sets left out"}
+    for told, group in {**names, "a family left out": "families left out"}.items():
+        row = json.loads(path.read_text())["averages"][group]
+        other = row["statistics_boosting"]
+        figures = [row["sne"]["kendall_tau"], other["kendall_tau"], other["sne_above"]]
+        cells = [short("{:.2f} ({:.2f} to {:.2f})", each["value"], each["low"], each["high"]) for each in figures]
+        assert f"| {told} | {row['sne']['cells']} | {' | '.join(cells)} |" in README
