@@ -75,9 +75,9 @@ def test_the_table_of_the_built_in_encoder_is_that_of_its_results() -> None:
 
 def test_the_table_of_three_seeds_is_that_of_their_results() -> None:
     path = ROOT / "recipes" / "sne-cross-arch" / "results" / "built-in.json"
-    names = {"test runs of the zoos": "test runs", "a data set left out": "data sets left out"}
-    for told, group in {**names, "a family left out": "families left out"}.items():
-        row = json.loads(path.read_text())["averages"][group]
+    averages = json.loads(path.read_text())["averages"]
+    names = ("test runs of the zoos", "a data set left out", "a family left out")
+    for told, row in zip(names, averages.values(), strict=True):
         other = row["statistics_boosting"]
         figures = [row["sne"]["kendall_tau"], other["kendall_tau"], other["sne_above"]]
         cells = [short("{:.2f} ({:.2f} to {:.2f})", each["value"], each["low"], each["high"]) for each in figures]
