@@ -1,6 +1,7 @@
 """Score a folder of labelled checkpoints: python recipes/evaluate.py --zoo FOLDER --labels FOLDER/labels.csv."""
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,6 +46,9 @@ def main(
     ] = None,
     by: Annotated[str, typer.Option(help="Column that tells data sets apart; each is ranked by itself.")] = "data",
     group: Annotated[str, typer.Option(help="Column of networks that are not independent (run, owner).")] = "run",
+    commonest: Annotated[
+        str | None, typer.Option(help="Column; networks with its commonest value, and the others, are also told apart.")
+    ] = None,
     figure: Annotated[Path | None, typer.Option(help="PNG of predicted against measured accuracies.")] = None,
 ) -> None:
     """Score every network, and compare with parameter count, mean log norm and WeightWatcher."""
@@ -61,13 +65,13 @@ def main(
                 rows[-1] |= rankings(checkpoint.layers)
     scored = [row for row in rows if "score" in row["result"]]
     report: dict[str, Any] = {
+        "config": {"zoo": zoo.name, "by": by, "group": group, "commonest": commonest},
         "system": system_info(),
         "predictor": pipe.predictor,
         "refused": [row["result"] for row in rows if "score" not in row["result"]],
         "data": {},
     }
-    for name in sorted({row["record"][by] for row in scored}):
-        chosen = [row for row in scored if row["record"][by] == name]
+    for name, chosen in _parts(scored, by, commonest).items():
         report["data"][name] = _evaluate(chosen, group)
         measured = report["data"][name]
         taus = [f"{kind} {measured[kind]['kendall_tau']['value']:.3f}" for kind in KINDS if kind in measured]
@@ -84,6 +88,18 @@ def main(
             for row in scored
         ]
         scatter_panels({f"{len(points)} networks of {zoo.name}": points}, figure)
+
+
+def _parts(rows: list[dict[str, Any]], by: str, commonest: str | None) -> dict[str, list[dict[str, Any]]]:
+    """The networks of each data set; after them those with the commonest value of a column, and the others."""
+    parts = {}
+    for name in sorted({row["record"][by] for row in rows}):
+        whole = parts[name] = [row for row in rows if row["record"][by] == name]
+        if commonest:
+            ((value, _),) = Counter(row["record"][commonest] for row in whole).most_common(1)
+            same = parts[f"{name}, {value}"] = [row for row in whole if row["record"][commonest] == value]
+            parts[f"{name}, other {commonest}"] = [row for row in whole if row not in same]
+    return {name: part for name, part in parts.items() if part}
 
 
 def _evaluate(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether layers that raise the score raise the accuracy: python recipes/interventions.py --config YAML --zoos FOLDER.
+"""Whether layers that raise the score raise the accuracy: python recipes/interventions.py ZOO --data IMAGES.
 
 Each layer of networks that the predictor was not trained on is re-initialised in turn, and the true accuracy measured
 again on test images. What it falls by is compared with what ``hf-sne score --explain`` says of the layer.
@@ -18,20 +18,16 @@ from hf_sne.evaluation.bootstrap import bootstrap_interval
 from hf_sne.evaluation.metrics import kendall_tau
 from hf_sne.pipelines import load_pipeline
 from hf_sne.pipelines.explain import UntrainedLayer, untrained_versions
-from hf_sne.training.config import TrainingConfig
-from hf_sne.training.experiment import split_entries
 from hf_sne.training.system_info import system_info
 from hf_sne.zoo.entries import ZooEntry
 from hf_sne.zoo.families import build_network
 from hf_sne.zoo.images import ImageData, load_images
 from hf_sne.zoo.population.train import evaluate
-from hf_sne.zoo.read import read_zoos
+from hf_sne.zoo.read import test_networks
 
 
 def main(
-    config: Annotated[Path, typer.Option(help="YAML the predictor was trained with: it tells the test runs.")],
-    zoos: Annotated[Path, typer.Option(help="Folder that holds the zoos which the configuration names.")],
-    zoo: Annotated[str, typer.Option(help="The zoo whose test networks are changed.")],
+    zoo: Annotated[Path, typer.Argument(help="Zoo folder; the networks of its test split are changed.")],
     data: Annotated[str, typer.Option(help="The images it was made of: digits, a Hub id, or a local folder.")],
     output: Annotated[Path, typer.Option(help="Results JSON.")],
     model: Annotated[str | None, typer.Option(help="Predictor; default: the built-in one.")] = None,
@@ -40,12 +36,9 @@ def main(
     images: Annotated[int, typer.Option(min=1, help="Test images.")] = 1000,
 ) -> None:
     """Kendall tau, within each network, between what a layer adds to the score and what it adds to the accuracy."""
-    settings = TrainingConfig.from_yaml(config)
-    entries = read_zoos([*settings.zoos, *settings.test_zoos], zoos)
-    held_out = [entry for entry in split_entries(entries, settings)["test"] if entry.zoo == zoo]
     chosen = [
         entry
-        for entry in held_out
+        for entry in test_networks(zoo)
         if entry.target >= above and not entry.buffers and entry.labels.get("damage", "none") == "none"
     ][:most]
     pipe, pictures = load_pipeline(model, device="cpu"), load_images(data)
@@ -55,15 +48,15 @@ def main(
             "layers": pipe(entry.state(), explain=True)["layers"],
             "falls": _falls(entry, pictures, images),
         }
-        for entry in track(chosen, description=zoo)
+        for entry in track(chosen, description=zoo.name)
     ]
-    told = {"system": system_info(), "predictor": pipe.predictor, "zoo": zoo, "above": above}
+    told = {"system": system_info(), "predictor": pipe.predictor, "zoo": zoo.name, "above": above}
     result = {**told, "networks": len(rows), **_measure(rows)}
     output.write_text(json.dumps(result, indent=1) + "\n")
     for name, value in result["kendall_tau"].items():
-        print(f"{zoo}, {len(rows)} networks: tau of the layers' true worth with {name} {value['value']:.3f}")
+        print(f"{zoo.name}, {len(rows)} networks: tau of the layers' true worth with {name} {value['value']:.3f}")
     print(f"accuracy falls by {result['mean_fall']:.3f}, the score by {result['mean_attribution']:.3f} a layer")
-    print(f"the score falls for {result['positive_attributions']:.0%} of the layers")
+    print(f"the accuracy falls for {result['falls']:.0%} of the layers, the score for {result['score_falls']:.0%}")
 
 
 def _falls(entry: ZooEntry, data: ImageData, images: int) -> list[float]:
@@ -108,15 +101,17 @@ def _measure(rows: list[dict[str, Any]]) -> dict[str, Any]:
         for name, values in told.items():
             rankings[name].append(kendall_tau(values, row["falls"]))
     runs = [row["run"] for row in rows]
-    attributions = [layer["attribution"] for row in rows for layer in row["layers"]]
+    attributions = np.array([layer["attribution"] for row in rows for layer in row["layers"]])
+    falls = np.array([fall for row in rows for fall in row["falls"]])
     return {
         "kendall_tau": {
             name: asdict(bootstrap_interval(lambda drawn, _: float(drawn.mean()), taus, taus, runs))
             for name, taus in rankings.items()
         },
-        "mean_fall": float(np.mean([fall for row in rows for fall in row["falls"]])),
-        "mean_attribution": float(np.mean(attributions)),
-        "positive_attributions": float(np.mean(np.array(attributions) > 0)),
+        "mean_fall": float(falls.mean()),
+        "falls": float((falls > 0).mean()),
+        "mean_attribution": float(attributions.mean()),
+        "score_falls": float((attributions > 0).mean()),
     }
 
 

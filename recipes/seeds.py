@@ -28,9 +28,10 @@ def main(
 ) -> None:
     """Mean tau over the seeds of every zoo's test networks, and of every group's where that was left out."""
     try:
-        configs = [read_results(run / PREDICTOR / RESULTS)["config"] for run in runs]
-        results = {"config": configs[0], "seeds": [config["seed"] for config in configs]}
-        results |= measure(_read(runs), configs[0]["leave_out"])
+        trained = [read_results(run / PREDICTOR / RESULTS) for run in runs]
+        first = trained[0]
+        results = {"config": first["config"], "system": first["system"], "trainings": list(map(_told, trained))}
+        results |= measure(_read(runs), first["config"]["leave_out"])
     except UserError as error:
         typer.echo(visible(str(error)), err=True)
         raise typer.Exit(2) from error
@@ -54,6 +55,11 @@ def measure(tables: list[pd.DataFrame], leave_out: dict[str, dict[str, Any]]) ->
             for seed, table in zip(seeds, tables, strict=True):
                 seed[tested] = table.loc[rows.index, column].tolist()
     return measure_cells(list(COLUMNS), ACCURACY, tests, groups, predictions)
+
+
+def _told(training: dict[str, Any]) -> dict[str, Any]:
+    """What is told of each seed by itself: how much the norms count in each model, and what the intervals cover."""
+    return {"seed": training["config"]["seed"], **{name: training[name] for name in ("norm_weight", "coverage")}}
 
 
 def _kind(columns: dict[str, Any] | None) -> str:

@@ -18,7 +18,7 @@ from hf_sne.pipelines import load_pipeline
 from hf_sne.training.system_info import system_info
 from hf_sne.weights.symmetry import HiddenUnits, draw_permutations, hidden_units, permute, permute_one_side, rescale
 from hf_sne.zoo.entries import ZooEntry
-from hf_sne.zoo.read import read_zoo
+from hf_sne.zoo.read import test_networks
 
 Tensors = dict[str, Tensor]
 Units = tuple[HiddenUnits, ...]
@@ -55,25 +55,33 @@ def main(
     most: Annotated[int, typer.Option(min=1, help="Networks of each zoo.")] = 50,
     above: Annotated[float, typer.Option(help="Only networks with at least this accuracy.")] = 0.3,
 ) -> None:
-    """Mean absolute move of the score under each change, over chains of layers."""
+    """How far the score of test networks moves under each change, and by how much it falls; over chains of layers."""
     pipe = load_pipeline(model, device="cpu")
     moves: dict[str, list[float]] = {name: [] for name in CHANGES}
     for zoo in zoos:
-        chains = [entry for entry in read_zoo(zoo) if entry.target >= above and _units(entry)]
+        chains = [entry for entry in test_networks(zoo) if entry.target >= above and _units(entry)]
         for number, entry in enumerate(track(chains[:most], description=zoo.name)):
             tensors = entry.state()
             score = pipe(tensors)["score"]
             for name, (activation, change) in CHANGES.items():
                 if activation in (None, _activation(entry)):
                     moved = change(tensors, _units(entry), torch.Generator().manual_seed(number))
-                    moves[name].append(abs(pipe(moved)["score"] - score))
+                    moves[name].append(pipe(moved)["score"] - score)
     result = {
-        name: {"networks": len(moved), "mean_move": float(np.mean(moved))} for name, moved in moves.items() if moved
+        name: {
+            "networks": len(moved),
+            "mean_move": float(np.abs(moved).mean()),
+            "mean_fall": float(-np.mean(moved)),
+            "falls": float(np.mean(np.array(moved) < 0)),
+        }
+        for name, moved in moves.items()
+        if moved
     }
     told = {"system": system_info(), "predictor": pipe.predictor, "above": above, "changes": result}
     output.write_text(json.dumps(told, indent=1) + "\n")
     for name, row in result.items():
-        print(f"{name:18} {row['networks']:4} networks, mean move of the score {row['mean_move']:.5f}")
+        told = f"mean move of the score {row['mean_move']:.5f}, it falls by {row['mean_fall']:.5f}"
+        print(f"{name:18} {row['networks']:4} networks, {told}, in {row['falls']:.0%}")
 
 
 def _units(entry: ZooEntry) -> Units:

@@ -151,7 +151,11 @@ def _draw(
         panels.setdefault(panel, []).append({"data": row.data, "measured": row.accuracy, "predicted": row.score})
     try:
         scatter_panels(panels, output / PREDICTED)
-        reliability_diagram(reliability["levels"], reliability["coverage"], output / RELIABILITY)
+        lines = {
+            "test runs" if name == "test" else f"{name} left out": shares
+            for name, shares in reliability["coverage"].items()
+        }
+        reliability_diagram(reliability["levels"], lines, output / RELIABILITY)
     except MissingPackageError as error:
         console.print(f"[yellow]no figures drawn: {escape(str(error))}")
 

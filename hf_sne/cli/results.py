@@ -24,7 +24,7 @@ def results_command(
         Path | None, typer.Option(help="Draw into this PNG by how much SNE is above the others in comparisons.")
     ] = None,
 ) -> None:
-    """Show results of trainings and comparisons as tables, each figure with its 95 % interval."""
+    """Show results of trainings, comparisons and evaluations as tables, each figure with its 95 % interval."""
     from rich.box import SIMPLE_HEAD
 
     from hf_sne.evaluation.board import read_boards

@@ -136,11 +136,14 @@ def _score(pipe: "WeightPerformancePipeline", sources: Sequence[str], options: d
 
 
 def _print_explanations(results: Sequence[Any]) -> None:
-    from hf_sne.pipelines.report import explanation_table, neighbour_table
+    from hf_sne.pipelines.bars import most_of
+    from hf_sne.pipelines.report import explanation_table, headline, neighbour_table
 
+    most = most_of(results)
     for result in results:
         if "layers" in result:
-            results_console().print(explanation_table(result))
+            results_console().print(headline(result), soft_wrap=True)
+            results_console().print(explanation_table(result, most))
             results_console().print(neighbour_table(result))
 
 

@@ -26,7 +26,13 @@ _NAMES = {
     "weighted_alpha": "WeightWatcher's weighted alpha",
     "size_only": "size alone",
     "hyperparameters_only": "hyper-parameters alone",
+    # As recipes/evaluate.py calls what ranks checkpoints without any fit.
+    "mean_log_norm": "mean log norm",
+    "weightwatcher_alpha": "WeightWatcher's alpha",
+    "weightwatcher_weighted_alpha": "WeightWatcher's weighted alpha",
+    "log_parameters": "size alone",
 }
+_RANKINGS = ("mean_log_norm", "weightwatcher_alpha", "weightwatcher_weighted_alpha", "log_parameters")
 # The row that counts them.
 _CELLS = "cells"
 
@@ -72,6 +78,8 @@ class Margins:
 def read_boards(paths: Sequence[Path]) -> list[Board]:
     """The tables of the files: all trainings in one, all comparisons in one, and the cells where SNE is not first.
 
+    What recipes/evaluate.py measured on labelled checkpoints is a comparison with a cell a data set.
+
     Kinds without a row are left out.
 
     Raises:
@@ -81,7 +89,7 @@ def read_boards(paths: Sequence[Path]) -> list[Board]:
     columns: dict[str, Mapping[str, str]] = {}
     behind: list[list[str]] = []
     for path in paths:
-        results = read_results(path)
+        results = _as_comparison(read_results(path), path)
         with told_fields(str(path)):
             if "averages" in results:
                 columns |= _comparison_columns(_task(path), results)
@@ -107,7 +115,7 @@ def read_margins(paths: Sequence[Path]) -> list[Margins]:
     """
     found = []
     for path in paths:
-        results = read_results(path)
+        results = _as_comparison(read_results(path), path)
         with told_fields(str(path)):
             for group, averages in results.get("averages", {}).items():
                 rows = [_margin(name, row) for name, row in averages.items() if name != "sne" and row["cells"]]
@@ -116,6 +124,20 @@ def read_margins(paths: Sequence[Path]) -> list[Margins]:
                     tau = float(sne["kendall_tau"]["value"])
                     found.append(Margins(_task(path), group, tau, int(sne["cells"]), rows))
     return found
+
+
+def _as_comparison(results: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What recipes/evaluate.py wrote, in the shape of comparisons; results of another kind as they are."""
+    if "data" not in results:
+        return results
+    with told_fields(str(path)):
+        ranked = {
+            name: {kind: {"cells": 1, **row} for kind, row in part.items() if kind == "sne" or kind in _RANKINGS}
+            for name, part in results["data"].items()
+            if "sne" in part
+        }
+        trained = f"{results['predictor']['name']} {results['predictor']['version']}"
+    return {"averages": ranked, "cells": {f"{trained} -> {name}": row for name, row in ranked.items()}}
 
 
 def _margin(name: str, row: Mapping[str, Any]) -> Margin:

@@ -42,4 +42,4 @@ def told_fields(source: str) -> Iterator[None]:
 
 
 def _refusal(source: str, reason: str) -> UserError:
-    return UserError(f"{source}: {reason}", fix="name results that recipes/train.py or recipes/compare.py wrote")
+    return UserError(f"{source}: {reason}", fix="name results that recipes/train.py, compare.py or evaluate.py wrote")

@@ -9,6 +9,12 @@ MAX_BARS = 60
 LEAST_FULL_BAR = 0.1
 
 
+def most_of(results: Sequence[Mapping[str, Any]]) -> float:
+    """The attribution of the longest bar: all explained checkpoints that are shown together have one scale."""
+    found = (abs(layer["attribution"]) for result in results for layer in result.get("layers", ()))
+    return max([LEAST_FULL_BAR, *found])
+
+
 def strongest(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The ``MAX_BARS`` explained layers with the largest attributions, in their own order."""
     by_size = sorted(range(len(layers)), key=lambda place: -abs(layers[place]["attribution"]))

@@ -7,8 +7,8 @@ from typing import Any
 
 from hf_sne.cards import counted
 from hf_sne.escape import visible
-from hf_sne.pipelines.bars import LEAST_FULL_BAR, strongest
-from hf_sne.pipelines.report import DAMAGED, NOT_ACCURACY, is_damaged
+from hf_sne.pipelines.bars import most_of, strongest
+from hf_sne.pipelines.report import DAMAGED, NOT_ACCURACY, how_near, is_damaged
 from hf_sne.version import __version__
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -36,9 +36,7 @@ def _body(results: Sequence[Mapping[str, Any]], title: str) -> str:
     scored = sorted((each for each in results if "score" in each), key=lambda each: -each["score"])
     refused = [each for each in results if "refused" in each]
     template = _environment().get_template("report_body.html")
-    # One scale for the page.
-    most = max([LEAST_FULL_BAR, *(abs(layer["attribution"]) for each in scored for layer in each.get("layers", ()))])
-    body: str = template.render(title=title, scored=scored, refused=refused, most=most)
+    body: str = template.render(title=title, scored=scored, refused=refused, most=most_of(scored))
     return body
 
 
@@ -55,6 +53,7 @@ def _environment() -> Any:
         "span": _span,
         "strongest": strongest,
         "damaged": is_damaged,
+        "near": how_near,
         "counted": counted,
         "width": _width,
     }

@@ -75,7 +75,10 @@ def scatter_panels(panels: Mapping[str, Sequence[Mapping[str, Any]]], path: Path
 
 
 def reliability_diagram(levels: Sequence[float], coverages: Mapping[str, Sequence[float]], path: Path) -> None:
-    """How often intervals cover the truth against how often they should, as a PNG: a line a group of networks."""
+    """How often intervals cover the truth against how often they should, as a PNG: a line a group of networks.
+
+    In a share all zoos weigh the same, and in a zoo all runs.
+    """
     require("matplotlib", "drawing", "plot")
     from matplotlib.figure import Figure
 
@@ -87,9 +90,12 @@ def reliability_diagram(levels: Sequence[float], coverages: Mapping[str, Sequenc
         line = "-" if place < len(_STYLES) else ":"
         axes.plot(levels, shares, color=colour, marker=marker, markersize=5, linestyle=line, label=_shown(name))
     axes.set(xlim=(min(levels) - 0.02, 1.0), ylim=(min(0.5, *map(min, coverages.values())) - 0.02, 1.02))
-    axes.set(xlabel="nominal level of the interval", ylabel="share of networks inside", title="Intervals kept")
+    axes.set(
+        xlabel="nominal level of the interval", ylabel="share inside (zoos and runs alike)", title="Intervals kept"
+    )
     axes.grid(alpha=0.25)
-    figure.legend(loc="outside lower center", ncols=3)
+    title = "zoo_interval of test runs; interval of groups that were left out"
+    figure.legend(loc="outside lower center", ncols=3, title=title)
     figure.savefig(path, dpi=130)
 
 
@@ -143,7 +149,7 @@ def attribution_bars(results: Sequence[Mapping[str, Any]], path: Path) -> None:
     # One scale for all.
     found = [layer["attribution"] for layers in shown for layer in layers]
     low, high = min(found, default=0.0), max(found, default=0.0)
-    figure = Figure(figsize=(7.0, sum(0.24 * count + 1.1 for count in rows)), layout="constrained")
+    figure = Figure(figsize=(7.0, sum(0.24 * count + 1.25 for count in rows)), layout="constrained")
     panels = figure.subplots(len(results), 1, squeeze=False, height_ratios=rows)[:, 0]
     for axes, result, layers in zip(panels, results, shown, strict=True):
         values = [layer["attribution"] for layer in layers]
@@ -156,16 +162,17 @@ def attribution_bars(results: Sequence[Mapping[str, Any]], path: Path) -> None:
         axes.set_yticks(range(len(layers)), names, fontsize=8)
         axes.invert_yaxis()
         axes.axvline(0, color="0.4", linewidth=0.8)
-        axes.set_title(_headline(result), fontsize=9)
+        # Long names of layers push the axes to the right; from there a title has the whole width.
+        axes.set_title(_headline(result), fontsize=9, loc="right")
         axes.set_xlabel("what training the layer adds to the score", fontsize=8)
     figure.savefig(path, dpi=130, format="png")
 
 
 def _headline(result: Mapping[str, Any]) -> str:
     interval = result["interval"]
-    unlike = "" if result["in_distribution"]["verdict"] else ", unlike the training networks"
-    source = _shown(result["checkpoint"]["source"])
-    return f"{source}: predicted {result['score']:.3f} ({interval['low']:.2f} to {interval['high']:.2f}){unlike}"
+    unlike = ", unlike the training networks" if result["in_distribution"]["verdict"] is False else ""
+    predicted = f"predicted {result['score']:.3f} ({interval['low']:.2f} to {interval['high']:.2f})"
+    return f"{_shown(result['checkpoint']['source'])}\n{predicted}{unlike}"
 
 
 def _shown(name: object, most: int = _MAX_NAME) -> str:

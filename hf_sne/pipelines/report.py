@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from hf_sne.escape import spreadsheet_cell, visible
-from hf_sne.pipelines.bars import LEAST_FULL_BAR
 
 Row = dict[str, Any]
 _SHUFFLED = "-shuffled"
@@ -19,6 +18,7 @@ DAMAGED = f"{_SHUFFLED}: damaged on purpose after training"
 NOT_ACCURACY = "it does not tell which layer the accuracy would miss most"
 # Cells of the longest bar.
 _BAR = 24
+_VERDICTS = {True: "yes", False: "NO", None: "unknown"}
 
 COLUMNS = (
     "source",
@@ -98,8 +98,15 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 
 def score_table(rows: Sequence[Row]) -> Table:
-    """The scored rows (one or more, of one predictor) as a terminal table, in the order given."""
-    table = Table(title="Predicted test accuracy, from the weights alone", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    """The scored rows (one or more, of one predictor) as a terminal table, in the order given.
+
+    The folder that all are in stands above it.
+    """
+    folder = _common_folder([row["source"] for row in rows])
+    title = Text("Predicted test accuracy, from the weights alone")
+    if folder:
+        title.append(f"\n{visible(folder)}")
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("#", justify="right")
     table.add_column("checkpoint", overflow="fold")
     level = f"{rows[0]['level']:.0%}"
@@ -108,29 +115,40 @@ def score_table(rows: Sequence[Row]) -> Table:
     for place, row in enumerate(rows, start=1):
         table.add_row(
             str(place),
-            Text(visible(row["source"])),
+            Text(visible(row["source"].removeprefix(folder))),
             f"{row['score']:.3f}",
             f"{row['low']:.3f}-{row['high']:.3f}",
             f"{row['zoo_low']:.3f}-{row['zoo_high']:.3f}",
-            "yes" if row["in_distribution"] else "NO",
+            _VERDICTS[row["in_distribution"]],
             f"{row['fraction_read']:.1%}",
         )
     return table
 
 
-def explanation_table(result: Mapping[str, Any]) -> Table:
-    """What a scored checkpoint's score rests on, layer by layer; a bar for each attribution, and what it is not."""
-    layers = result["layers"]
-    largest = max([LEAST_FULL_BAR, *(abs(layer["attribution"]) for layer in layers)])
-    title = f"What training each layer adds to the score of {visible(result['checkpoint']['source'])}"
-    table = Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def _common_folder(sources: Sequence[str]) -> str:
+    """The folder that several checkpoints are all in, with its slash; empty where there is none."""
+    folders = {source.rpartition("/")[0] for source in sources}
+    return f"{folders.pop()}/" if len(sources) > 1 and len(folders) == 1 and "/" in sources[0] else ""
+
+
+def headline(result: Mapping[str, Any]) -> Text:
+    """Which checkpoint the tables below it are about, and its score."""
+    return Text(f"{visible(result['checkpoint']['source'])}: {result['score']:.3f}", style="bold")
+
+
+def explanation_table(result: Mapping[str, Any], most: float) -> Table:
+    """What a scored checkpoint's score rests on, layer by layer; a bar for each attribution, and what it is not.
+
+    The longest bar stands for ``most``.
+    """
+    table = Table(title="What training each layer adds to the score", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("layer", overflow="fold")
     table.add_column("role")
     for heading in ("parameters", "adds"):
         table.add_column(heading, justify="right")
     table.add_column("", no_wrap=True)
-    for layer in layers:
-        size = abs(layer["attribution"]) / largest
+    for layer in result["layers"]:
+        size = abs(layer["attribution"]) / most
         bar = Text("█" * round(_BAR * size), style="green" if layer["attribution"] > 0 else "red")
         cells = (Text(visible(layer["name"])), layer["role"], f"{layer['parameters']:,}")
         table.add_row(*cells, f"{layer['attribution']:+.3f}", bar)
@@ -139,16 +157,21 @@ def explanation_table(result: Mapping[str, Any]) -> Table:
 
 
 def neighbour_table(result: Mapping[str, Any]) -> Table:
-    """The networks of the training zoos that are nearest to a scored checkpoint, nearest first."""
-    title = f"Nearest networks of the training zoos to {visible(result['checkpoint']['source'])}"
-    table = Table(title=Text(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    """The networks of the training zoos that are nearest to a scored checkpoint, nearest first, and how near."""
+    table = Table(title="Nearest networks of the training zoos", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("network", overflow="fold")
     table.add_column("measured", justify="right")
     for neighbour in result["neighbours"]:
         table.add_row(Text(visible(neighbour["name"])), f"{neighbour['test_accuracy']:.3f}")
-    if any(is_damaged(neighbour) for neighbour in result["neighbours"]):
-        table.caption = DAMAGED
+    damaged = any(is_damaged(neighbour) for neighbour in result["neighbours"])
+    told = [how_near(result["in_distribution"]["percentile"]), DAMAGED if damaged else ""]
+    table.caption = "; ".join(filter(None, told)) or None
     return table
+
+
+def how_near(percentile: float | None) -> str:
+    """What the distance to the nearest networks means; nothing where none can be told."""
+    return "" if percentile is None else f"{percentile:.0f} % of held-out networks of the zoos have nearer ones"
 
 
 def is_damaged(neighbour: Mapping[str, Any]) -> bool:

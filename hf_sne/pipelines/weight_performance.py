@@ -79,7 +79,8 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
     With ``explain=True`` the result also tells, layer by layer, what the score rests on, at the cost of four scores a
     layer, and which networks of the training zoos are nearest. With ``strict=True`` networks unlike the training zoos'
     are refused. With ``max_parameters=N`` no more than so many numbers are read, of some units of each layer; a
-    checkpoint on the Hub is then read by ranges and not downloaded, and of a part the intervals are [0, 1].
+    checkpoint on the Hub is then read by ranges and not downloaded; of a part the intervals are [0, 1], its verdict and
+    percentile None, and it is not scored with ``strict``.
 
     ``revision`` given to ``transformers.pipeline`` is that of the predictor; that of a scored repo is ``revision`` of
     the call.
@@ -152,7 +153,7 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         with checkpoint:
             output = self._predict(checkpoint, checkpoint.layers)
             assessment = self.model.calibration(output.scores, output.network_embedding)
-            if strict and not bool(assessment.in_distribution):
+            if strict and (checkpoint.is_sampled or not bool(assessment.in_distribution)):
                 raise self._strange(checkpoint, float(assessment.percentile))
             layers = self._explain(checkpoint, output) if explain else None
         return {
@@ -167,6 +168,11 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
             return UserError(
                 f"the predictor {self.model.config.predictor_name} was never calibrated: nothing is strange to it",
                 fix="use the folder predictor/ that training writes, or score without strict",
+            )
+        if checkpoint.is_sampled:
+            return UserError(
+                f"{checkpoint.source}: a part of it was read, which tells not whether it is like the training networks",
+                fix="read it whole, without max_parameters, or score it without strict",
             )
         found = f"its distance is in percentile {percentile:.0f} of theirs"
         allowed = f"up to percentile {self.model.config.in_distribution_percentile:.0f}"
@@ -202,16 +208,17 @@ class WeightPerformancePipeline(Pipeline):  # type: ignore[misc]
         assessment: Assessment = model_outputs["assessment"]
         config = self.model.config
         level = config.interval_level
-        # Intervals are calibrated on whole networks; nothing is known of parts.
-        intervals = [_UNKNOWN, _UNKNOWN] if checkpoint.is_sampled else [assessment.interval, assessment.zoo_interval]
+        # Intervals and distances are calibrated on whole networks; nothing is known of parts.
+        part = checkpoint.is_sampled
+        intervals = [_UNKNOWN, _UNKNOWN] if part else [assessment.interval, assessment.zoo_interval]
         interval, zoo_interval = (_interval(ends, level) for ends in intervals)
         result: PerformancePrediction = {
             "score": float(model_outputs["scores"][0]),
             "interval": interval,
             "zoo_interval": zoo_interval,
             "in_distribution": {
-                "verdict": bool(assessment.in_distribution),
-                "percentile": float(assessment.percentile),
+                "verdict": None if part else bool(assessment.in_distribution),
+                "percentile": None if part else float(assessment.percentile),
             },
             "coverage": checkpoint.coverage(),
             "checkpoint": {

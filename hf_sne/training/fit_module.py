@@ -26,6 +26,7 @@ def fit_module(
     *,
     epochs: int,
     batch_size: int,
+    weight_decay: float,
     seed: int,
 ) -> nn.Module:
     """The module with the best validation tau over :data:`LEARNING_RATES` and epochs.
@@ -36,6 +37,7 @@ def fit_module(
         validation: The same, of other runs.
         epochs: Passes over the training networks.
         batch_size: Networks in a step.
+        weight_decay: Of AdamW.
         seed: Of the initialisation and the order.
 
     Raises:
@@ -46,7 +48,7 @@ def fit_module(
     for rate in LEARNING_RATES:
         torch.manual_seed(seed)
         module = build()
-        for _ in _passes(module, *train, rate, epochs, batch_size, seed):
+        for _ in _passes(module, *train, rate, weight_decay, epochs, batch_size, seed):
             predicted = predict_module(module, validation[0], len(targets), batch_size)
             if not np.isfinite(predicted).all():
                 break
@@ -58,13 +60,20 @@ def fit_module(
 
 
 def _passes(
-    module: nn.Module, encode: Encode, accuracies: ArrayLike, rate: float, epochs: int, batch_size: int, seed: int
+    module: nn.Module,
+    encode: Encode,
+    accuracies: ArrayLike,
+    rate: float,
+    weight_decay: float,
+    epochs: int,
+    batch_size: int,
+    seed: int,
 ) -> Iterator[None]:
     """Train; yields after every pass."""
     labels = torch.as_tensor(np.asarray(accuracies), dtype=torch.float32)
     size = min(batch_size, len(labels))
     steps = len(labels) // size
-    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=weight_decay)
     schedule = get_cosine_schedule_with_warmup(optimizer, int(_WARMUP * epochs * steps), epochs * steps)
     rng = np.random.default_rng(seed)
     for _ in range(epochs):

@@ -106,6 +106,7 @@ class ModulePredictor:
 
     build: Callable[[Entries], nn.Module]
     encode: Callable[[Entries], Encode]
+    weight_decay: float = 0.01
 
     def fit(self, train_entries: Entries, validation: Entries, seed: int, work: Path) -> None:  # noqa: ARG002
         """Tune and train."""
@@ -115,6 +116,7 @@ class ModulePredictor:
             (self.encode(validation), targets(validation)),
             epochs=_BASELINE_EPOCHS,
             batch_size=_BATCH_SIZE,
+            weight_decay=self.weight_decay,
             seed=seed,
         )
 

@@ -36,6 +36,18 @@ def read_zoo(source: str | Path, name: str = "", target: Target = ACCURACY) -> l
     return kept
 
 
+def test_networks(source: str | Path) -> list[ZooEntry]:
+    """Those of :func:`read_zoo` that the zoo keeps for testing, on which no training of this package trains.
+
+    Raises:
+        UserError: there are none.
+    """
+    found = [entry for entry in read_zoo(source) if entry.labels.get("split") == "test"]
+    if not found:
+        raise UserError(f"{source}: no network is in a test split", fix="name a zoo that hf-sne zoo made")
+    return found
+
+
 def read_zoos(names: Iterable[str], root: Path, target: Target = ACCURACY) -> list[ZooEntry]:
     """:func:`read_zoo` of each name, a folder below ``root`` where there is one, else a Hub id."""
     return [entry for name in names for entry in read_zoo(name if on_hub(name, root) else root / name, name, target)]

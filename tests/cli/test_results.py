@@ -70,4 +70,4 @@ def test_other_files_are_refused(run_cli, tmp_path):
         outcome = run_cli("results", tmp_path / name)
         assert (outcome.code, outcome.out) == (2, "")
         assert name in outcome.err
-        assert "recipes/train.py or recipes/compare.py" in outcome.err
+        assert "recipes/train.py, compare.py or evaluate.py" in outcome.err

@@ -8,10 +8,10 @@ import torch
 from networks import cnn, layers_of, mlp
 
 from hf_sne.pipelines import BUILT_IN_ENCODER, load_pipeline
-from hf_sne.pipelines.bars import MAX_BARS
+from hf_sne.pipelines.bars import LEAST_FULL_BAR, MAX_BARS, most_of
 from hf_sne.pipelines.explain import DRAWS, UntrainedTensor, layer_attributions, untrained
 from hf_sne.pipelines.plots import MAX_PANELS, attribution_bars
-from hf_sne.pipelines.report import explanation_table, neighbour_table
+from hf_sne.pipelines.report import explanation_table, headline, neighbour_table
 from hf_sne.weights import open_checkpoint
 
 RECORD = json.loads((BUILT_IN_ENCODER / "results.json").read_text())
@@ -115,11 +115,19 @@ def test_bars_are_drawn_whatever_the_names(tmp_path):
     assert above[1].min() > below[1].max(), "the axis of 0 is the border"
 
 
+def test_a_title_is_not_cut_off(tmp_path):
+    """Beside a long name with the warning that the network is unlike the training's the picture's edges are white."""
+    attribution_bars([_explained("folder/" * 30 + "wild-cifar10.safetensors", ["a" * 60])], tmp_path / "bars.png")
+    title = matplotlib.image.imread(tmp_path / "bars.png")[:45, :, :3]
+    assert title.min() < 0.2, "the title is there"
+    assert title[:, :4].min() == title[:, -4:].min() == 1.0
+
+
 def test_a_figure_has_bounds(tmp_path):
     deep = [str(number) for number in range(500)]
     attribution_bars([_explained(str(number), deep) for number in range(25)], tmp_path / "bars.png")
     height = matplotlib.image.imread(tmp_path / "bars.png").shape[0]
-    assert height < 130 * MAX_PANELS * (0.24 * MAX_BARS + 1.2)
+    assert height < 130 * MAX_PANELS * (0.24 * MAX_BARS + 1.3)
 
 
 def test_the_table_shows_a_bar_for_each_layer_and_no_control_characters():
@@ -127,15 +135,22 @@ def test_the_table_shows_a_bar_for_each_layer_and_no_control_characters():
     layers = [
         {"name": name, "role": "linear", "parameters": 1234, "attribution": value} for name, value in names.items()
     ]
-    table = explanation_table({"checkpoint": {"source": "model\x1b[2J"}, "layers": layers})
+    result = {"checkpoint": {"source": "model\x1b[2J"}, "score": 0.5, "layers": layers}
+    weaker = {"layers": [{"attribution": -0.15}]}
+    table = explanation_table(result, most_of([result, weaker]))
     bars = [cell.plain for cell in table.columns[-1].cells]
     assert [len(bar) for bar in bars] == [24, 12, 0]
+    assert most_of([weaker]) == 0.15
+    assert most_of([]) == LEAST_FULL_BAR
     assert list(table.columns[3].cells) == ["+0.200", "-0.100", "+0.000"]
-    assert "\x1b" not in table.title.plain + "".join(cell.plain for cell in table.columns[0].cells)
+    assert "\x1b" not in headline(result).plain + "".join(cell.plain for cell in table.columns[0].cells)
 
 
 def test_the_neighbours_are_shown_without_control_characters():
     neighbours = [{"name": "zoo/run\x1b[2J", "test_accuracy": 0.5}]
-    table = neighbour_table({"checkpoint": {"source": "model"}, "neighbours": neighbours})
+    told = {"checkpoint": {"source": "model"}, "neighbours": neighbours}
+    table = neighbour_table({**told, "in_distribution": {"verdict": False, "percentile": 96.0}})
+    assert table.caption == "96 % of held-out networks of the zoos have nearer ones"
+    assert neighbour_table({**told, "in_distribution": {"verdict": None, "percentile": None}}).caption is None
     assert list(table.columns[1].cells) == ["0.500"]
     assert "\x1b" not in table.columns[0]._cells[0].plain

@@ -93,6 +93,23 @@ def test_tables_show_hostile_names_as_text(table, result: dict[str, Any]) -> Non
     assert "\x1b[2J" not in shown
 
 
+def test_the_folder_that_all_are_in_is_told_once() -> None:
+    shown = printed(score_table(to_rows([scored("zoos/wild/one.pt", 0.2), scored("zoos/wild/other.pt", 0.5)])))
+    assert shown.count("zoos/wild/") == 1
+    assert "one.pt" in shown
+    alone = printed(score_table(to_rows([scored("zoos/wild/one.pt", 0.2)])))
+    assert "zoos/wild/one.pt" in alone
+    apart = printed(score_table(to_rows([scored("org/model", 0.2), scored("other/model", 0.5)])))
+    assert "org/model" in apart
+
+
+def test_a_verdict_that_cannot_be_told_is_unknown() -> None:
+    part = scored("part", 0.5)
+    part["in_distribution"] = {"verdict": None, "percentile": None}
+    assert "unknown" in printed(score_table(to_rows([part])))
+    assert next(csv.DictReader(io.StringIO(to_csv(to_rows([part])))))["in_distribution"] == ""
+
+
 def test_the_table_flags_what_lies_outside_the_training_distribution() -> None:
     lines = printed(score_table(to_rows([scored("near", 0.7), scored("far", 0.9)]))).splitlines()
     assert "yes" in next(line for line in lines if "near" in line)

@@ -141,6 +141,9 @@ def test_of_a_part_of_the_units_the_intervals_say_nothing(pipe):
     assert whole["zoo_interval"]["high"] - whole["zoo_interval"]["low"] < 0.9
     assert (part["interval"], part["zoo_interval"]) == ({"low": 0.0, "high": 1.0, "level": 0.9},) * 2
     assert (part["coverage"]["max_parameters"], whole["coverage"]["max_parameters"]) == (8_000, None)
+    assert part["in_distribution"] == {"verdict": None, "percentile": None}, "distances are of whole networks"
+    with pytest.raises(HfSneError, match="a part of it was read"):
+        pipe(network, max_parameters=8_000, strict=True)
     total = whole["coverage"]["parameters_total"]
     assert pipe(network, max_parameters=total)["zoo_interval"] == whole["zoo_interval"]
 

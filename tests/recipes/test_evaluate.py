@@ -8,7 +8,9 @@ import torch
 from networks import mlp
 from safetensors.torch import save_file
 
+from hf_sne.evaluation.board import read_boards
 from hf_sne.evaluation.metrics import kendall_tau
+from hf_sne.hub.results import pack_results
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction, SneProcessor
 from hf_sne.pipelines import load_pipeline
 
@@ -57,6 +59,26 @@ def test_a_folder_of_checkpoints_is_ranked_beside_what_needs_no_training(main, f
     assert above["low"] <= above["value"] <= above["high"]
     assert matplotlib.image.imread(tmp_path / "it.png").shape[0] > 500
     assert "sne_seeds" not in digits, "one seed has no mean"
+    comparison = read_boards([tmp_path / "results.json"])[0]
+    assert [heading.split(", ")[-1] for heading in comparison.headings] == ["", "digits"], "letters are not ranked"
+    assert [row[0] for row in comparison.rows][:3] == ["cells", "SNE", "mean log norm"]
+    pack_results(tmp_path / "results.json", "org/digits", tmp_path)
+    assert "mean log norm" in (tmp_path / "README.md").read_text()
+
+
+def test_the_commonest_value_of_a_column_is_told_apart(main, folder, tmp_path):
+    lines = (folder / "labels.csv").read_text().splitlines()
+    widths = ["width", "wide", "wide", "narrow", "wide", "narrow", "narrow", "wide"]
+    (folder / "labels.csv").write_text("\n".join(f"{line},{width}" for line, width in zip(lines, widths, strict=True)))
+    main(folder, folder / "labels.csv", tmp_path / "it.json", by="data", group="owner", commonest="width")
+    parts = {name: part["networks"] for name, part in json.loads((tmp_path / "it.json").read_text())["data"].items()}
+    assert parts == {
+        "digits": 4,
+        "digits, wide": 3,
+        "digits, other width": 1,
+        "letters": 2,
+        "letters, narrow": 2,
+    }
 
 
 def test_other_seeds_are_told_beside_the_first(main, folder, tmp_path):

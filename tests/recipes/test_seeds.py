@@ -9,6 +9,8 @@ import typer
 
 from hf_sne.evaluation.board import read_boards
 from hf_sne.evaluation.metrics import kendall_tau
+from hf_sne.hub.results import pack_results
+from hf_sne.training.system_info import system_info
 
 LEAVE_OUT = {"digits": {"data": ["digits"]}, "perceptrons": {"family": ["mlp"]}}
 # left_out, zoo
@@ -31,8 +33,13 @@ def _write_run(folder, seed):
             rows.append({"left_out": left_out, "zoo": zoo, **run, "score": noisy[0], "weight_statistics": noisy[1]})
     (folder / "predictor").mkdir(parents=True)
     pd.DataFrame(rows).sample(frac=1, random_state=seed).to_csv(folder / "predictions.csv", index=False)
-    config = {"seed": seed, "leave_out": LEAVE_OUT}
-    (folder / "predictor" / "results.json").write_text(json.dumps({"config": config}))
+    results = {
+        "config": {"seed": seed, "leave_out": LEAVE_OUT},
+        "system": system_info(),
+        "norm_weight": {"": seed / 4, "digits": 1.0, "perceptrons": 2.0},
+        "coverage": {"left out": {"digits": {"interval_coverage": 0.9}}},
+    }
+    (folder / "predictor" / "results.json").write_text(json.dumps(results))
     return folder
 
 
@@ -44,7 +51,8 @@ def runs(tmp_path):
 def test_each_cell_is_the_mean_over_the_seeds(main, runs, tmp_path):
     main(runs, tmp_path / "seeds.json")
     results = json.loads((tmp_path / "seeds.json").read_text())
-    assert results["seeds"] == [3, 4]
+    assert [(each["seed"], each["norm_weight"][""]) for each in results["trainings"]] == [(3, 0.75), (4, 1.0)]
+    assert results["trainings"][1]["coverage"]["left out"]["digits"] == {"interval_coverage": 0.9}
     assert {name: row["sne"]["cells"] for name, row in results["averages"].items()} == {
         "test runs": 2,
         "data sets left out": 1,
@@ -61,6 +69,8 @@ def test_each_cell_is_the_mean_over_the_seeds(main, runs, tmp_path):
         "seeds, data sets left out",
         "seeds, families left out",
     ]
+    pack_results(tmp_path / "seeds.json", "org/seeds", tmp_path)
+    assert "families left out" in (tmp_path / "README.md").read_text()
 
 
 def test_seeds_tested_on_other_networks_are_refused(main, runs, tmp_path, capsys):

@@ -224,4 +224,4 @@ def test_a_training_that_diverges_is_told():
             return self.line(rows).squeeze(1)
 
     with pytest.raises(UserError, match="diverged"):
-        fit_module(Broken, (encode, [0.1, 0.9]), (encode, [0.2, 0.8]), epochs=1, batch_size=2, seed=0)
+        fit_module(Broken, (encode, [0.1, 0.9]), (encode, [0.2, 0.8]), epochs=1, batch_size=2, weight_decay=0, seed=0)

@@ -13,17 +13,19 @@ _LEVELS = 2
 class DeepSets(nn.Module):
     """rho(mean over chunks of phi(chunk)) (Zaheer et al. 2017), networks of any architecture.
 
-    A chunk brings its standardised weights, and the scale, shape and depth of its tensor. Unlike SNE it is not told
-    which chunks belong together, nor statistics of layers.
+    A chunk brings its standardised weights, and the scale and shape of its tensor. Unlike SNE it is not told which
+    chunks belong together, nor statistics of layers.
 
     Args:
         chunk_size: Elements in a chunk.
         hidden_size: Width of phi and rho.
+        level_positions: Whether a chunk also brings where its layer stands, from the front and from the back.
     """
 
-    def __init__(self, chunk_size: int = 32, hidden_size: int = 128) -> None:
+    def __init__(self, chunk_size: int = 32, hidden_size: int = 128, *, level_positions: bool = True) -> None:
         super().__init__()
-        self.phi = Mlp(chunk_size + NUM_TENSOR_FEATURES + _LEVELS, hidden_size, hidden_size)
+        self.level_positions = level_positions
+        self.phi = Mlp(chunk_size + NUM_TENSOR_FEATURES + _LEVELS * level_positions, hidden_size, hidden_size)
         self.rho = Mlp(hidden_size, hidden_size, 1)
 
     def forward(
@@ -34,7 +36,9 @@ class DeepSets(nn.Module):
         tensors = index.tensors.index[chunk_neurons]
         layers = index.layers.index[tensors]
         networks = Sets(index.networks.index[layers], index.networks.count)
-        told = [chunk_values, tensor_features[tensors], layer_levels[layers].float().log1p()]
+        told = [chunk_values, tensor_features[tensors]]
+        if self.level_positions:
+            told.append(layer_levels[layers].float().log1p())
         # phi ends in a linear map, which the mean commutes with: taken first, it leaves one row a network to map.
         units = nn.functional.gelu(self.phi.up(torch.cat(told, 1)))
         return self.rho(self.phi.down(networks.mean(units))).squeeze(1)  # type: ignore[no-any-return]
