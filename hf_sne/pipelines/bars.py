@@ -12,7 +12,8 @@ LEAST_FULL_BAR = 0.1
 def most_of(results: Sequence[Mapping[str, Any]]) -> float:
     """The attribution of the longest bar: all explained checkpoints that are shown together have one scale."""
     found = (abs(layer["attribution"]) for result in results for layer in result.get("layers", ()))
-    return max([LEAST_FULL_BAR, *found])
+    most: float = max([LEAST_FULL_BAR, *found])
+    return most
 
 
 def strongest(layers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
