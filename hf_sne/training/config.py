@@ -40,7 +40,6 @@ class TrainingConfig:
         weight_decay: Of AdamW.
         invariance_weight: v of the paper's logit-invariance term; 0 leaves permutation as augmentation only.
         order_weight: Of the ranking loss between a network and itself with hidden units shuffled on one side.
-        twins: ``scaling`` or ``sign``: training networks also appear with hidden units rescaled or with other signs.
         max_chunks: Chunks of one tensor view that a training step reads of a network, at random; all in evaluation.
         model: Fields of SneConfig.
         trackers: Accelerate's names (``tensorboard``, ...); ``state/history.json`` is written in any case.
@@ -62,7 +61,6 @@ class TrainingConfig:
     weight_decay: float = 0.01
     invariance_weight: float = 0.0
     order_weight: float = 0.0
-    twins: str = ""
     max_chunks: int = 256
     model: dict[str, Any] = field(default_factory=dict)
     trackers: list[str] = field(default_factory=list)

@@ -25,7 +25,6 @@ from hf_sne.training.config import TrainingConfig
 from hf_sne.training.examples import ExampleMaker
 from hf_sne.training.fit_module import Encode, fit_module, predict_module
 from hf_sne.training.trainer import predict, train
-from hf_sne.training.twins import twins
 from hf_sne.zoo.entries import ReadLayer, ZooEntry, targets
 from hf_sne.zoo.schema import HYPERPARAMETERS
 
@@ -66,8 +65,6 @@ class SnePredictor:
         """Train; without patience nothing is chosen on the validation runs, and they are trained on too."""
         if not self.config.patience:
             train_entries = [*train_entries, *validation]
-        if self.config.twins:
-            train_entries = [*train_entries, *twins(train_entries, self.config.twins, seed)]
         processor = SneProcessor.from_config(SneConfig(**self.config.model))
         self._maker = ExampleMaker(processor, shuffles=self.config.order_weight > 0)
         examples = {"train": self._maker.make(train_entries), "validation": self._maker.make(validation)}
