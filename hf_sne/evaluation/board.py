@@ -20,6 +20,7 @@ _NAMES = {
     "nfn_hnp": "NFN_HNP",
     "nfn_np": "NFN_NP",
     "deep_sets": "DeepSets",
+    "deep_sets_without_positions": "DeepSets without positions",
     "flat_mlp": "perceptron, all weights",
     "log_norm": "mean log norm",
     "alpha": "WeightWatcher's alpha",

@@ -34,6 +34,8 @@ Entries = Sequence[ZooEntry]
 # Of the neural baselines; the rate and the epoch that are best on validation runs are chosen in each fold.
 _BATCH_SIZE = 32
 _BASELINE_EPOCHS = 30
+# Of DeepSets for other families: selected with the positions, as SNE's settings were (recipes/cross-architecture).
+_DECAY_ELSEWHERE = 0.5
 _DEEP_SETS = SneProcessor(neuron_level=False, outgoing_view=False, statistics=())
 
 
@@ -204,6 +206,9 @@ PREDICTORS: Mapping[str, Callable[[TrainingConfig], Predictor]] = {
     "fixed_statistics_mlp": lambda _: VectorPredictor(_of_networks(fixed_layout_features), "mlp"),
     "flat_mlp": lambda _: ModulePredictor(lambda entries: FlatMlp(_networks(entries)), _encode_flat),
     "deep_sets": lambda _: ModulePredictor(lambda _: DeepSets(), _encode_chunks),
+    "deep_sets_without_positions": lambda _: ModulePredictor(
+        lambda _: DeepSets(level_positions=False), _encode_chunks, weight_decay=_DECAY_ELSEWHERE
+    ),
     "nfn_np": lambda _: _neural_functional("NP"),
     "nfn_hnp": lambda _: _neural_functional("HNP"),
     # Of the norm alone: its slope, the sign of it too, is fitted.

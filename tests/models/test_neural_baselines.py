@@ -34,11 +34,11 @@ def layers(state):
     return [Layer("linear", state[f"{name}.weight"], state[f"{name}.bias"]) for name in ("0", "2")]
 
 
-def deep_sets(states):
+def deep_sets(states, **settings):
     torch.manual_seed(0)
     processor = SneProcessor(neuron_level=False, outgoing_view=False)
     batch = processor([open_checkpoint(state).layers for state in states])
-    return DeepSets().eval()(**batch).detach()
+    return DeepSets(**settings).eval()(**batch).detach()
 
 
 def test_deep_sets_read_networks_of_any_architecture_in_one_batch():
@@ -46,6 +46,14 @@ def test_deep_sets_read_networks_of_any_architecture_in_one_batch():
     alone = torch.cat([deep_sets([state]) for state in states])
     assert torch.allclose(deep_sets(states), alone, atol=1e-5)
     assert len(alone.unique()) == 3
+
+
+def test_deep_sets_without_positions_see_no_order_of_layers():
+    first, second, last = torch.randn(3, 6, 6, generator=torch.Generator().manual_seed(0))
+    states = [{"0.weight": a, "1.weight": b, "2.weight": last} for a, b in ((first, second), (second, first))]
+    told, untold = deep_sets(states), deep_sets(states, level_positions=False)
+    assert abs(told[0] - told[1]) > 1e-4
+    assert abs(untold[0] - untold[1]) < 1e-6
 
 
 def nfn(kind, states):

@@ -21,8 +21,14 @@ LEARN = (
     "statistics_mlp",
     "fixed_statistics_boosting",
     "fixed_statistics_mlp",
+    "flat_mlp",
+    "deep_sets",
+    "deep_sets_without_positions",
+    "nfn_np",
+    "nfn_hnp",
+    "log_norm",
+    "hyperparameters_only",
 )
-LEARN += ("flat_mlp", "deep_sets", "nfn_np", "nfn_hnp", "log_norm", "hyperparameters_only")
 
 
 def shifted_network(number, runs=140):
