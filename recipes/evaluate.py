@@ -1,8 +1,9 @@
-"""Score a folder of labelled checkpoints: python recipes/evaluate.py --zoo FOLDER --labels FOLDER/labels.csv."""
+"""Score labelled checkpoints: python recipes/evaluate.py --zoo FOLDER --labels labels.csv --output results.json."""
 
 import json
 from collections import Counter
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,10 @@ import pandas as pd
 import typer
 from rich.progress import track
 
+from hf_sne.errors import UserError
+from hf_sne.escape import visible
 from hf_sne.evaluation import coverage, evaluate_predictions
+from hf_sne.evaluation.board import spread
 from hf_sne.evaluation.resampling import Resampled, Resamples
 from hf_sne.models.baselines.norms import mean_log_norms
 from hf_sne.models.baselines.power_laws import power_laws
@@ -22,18 +26,10 @@ from hf_sne.training.system_info import system_info
 from hf_sne.weights import Layer, open_checkpoint
 from hf_sne.zoo.entries import read_layers
 
-RANKINGS = ("mean_log_norm", "log_parameters", "weightwatcher_alpha", "weightwatcher_weighted_alpha")
-
-
-def rankings(layers: tuple[Layer, ...]) -> dict[str, float]:
-    """What else ranks a network without data, by name as in ``RANKINGS``."""
-    networks = [read_layers(layers)]
-    alpha, weighted_alpha = power_laws(networks)[0]
-    values = (mean_log_norms(networks)[0, 0], size_only_features(networks)[0, 0], alpha, weighted_alpha)
-    return dict(zip(RANKINGS, map(float, values), strict=True))
-
-
-KINDS = ("sne", *RANKINGS)
+WEIGHTWATCHER = ("weightwatcher_alpha", "weightwatcher_weighted_alpha")
+RANKINGS = ("mean_log_norm", "log_parameters", *WEIGHTWATCHER)
+# Of every network the one that it is, where nothing tells which are not independent.
+EACH = "id"
 
 
 def main(
@@ -44,57 +40,106 @@ def main(
         list[str] | None,
         typer.Option(help="Predictor, default: the built-in one; again for its other seeds, told beside it."),
     ] = None,
-    by: Annotated[str, typer.Option(help="Column that tells data sets apart; each is ranked by itself.")] = "data",
-    group: Annotated[str, typer.Option(help="Column of networks that are not independent (run, owner).")] = "run",
+    by: Annotated[
+        str | None,
+        typer.Option(help="Column of data sets, each ranked by itself; default: data, if any."),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column of networks that are not independent (owner); default: run, if any.")
+    ] = None,
     commonest: Annotated[
         str | None, typer.Option(help="Column; networks with its commonest value, and the others, are also told apart.")
     ] = None,
     figure: Annotated[Path | None, typer.Option(help="PNG of predicted against measured accuracies.")] = None,
 ) -> None:
-    """Score every network, and compare with parameter count, mean log norm and WeightWatcher."""
-    table = pd.read_csv(labels, dtype={"id": str, "run": str})
-    pipe, *others = [load_pipeline(name) for name in model or [None]]
-    rows: list[dict[str, Any]] = []
-    for record in track(table.to_dict("records"), description="scoring"):
-        path = zoo / f"{record['id']}.safetensors"
-        (result,) = pipe.iterate([path])
-        rows.append({"record": record, "result": result})
-        if "score" in result:
-            rows[-1]["scores"] = [result["score"], *(other(path)["score"] for other in others)]
-            with open_checkpoint(path) as checkpoint:
-                rows[-1] |= rankings(checkpoint.layers)
+    """Score every network, and compare with parameter count, mean log norm and WeightWatcher where it is installed."""
+    try:
+        table = _read_labels(labels)
+        by, group = _column(table, by, "data"), _column(table, group, "run") or EACH
+        _column(table, commonest, "")
+        pipe, *others = [load_pipeline(name) for name in model or [None]]
+    except UserError as error:
+        typer.echo(f"error: {visible(str(error))}", err=True)
+        raise typer.Exit(2) from error
+    records = [{**record, "data set": record[by] if by else zoo.name} for record in table.to_dict("records")]
+    rows = [_score(record, zoo, pipe, others) for record in track(records, description="scoring")]
     scored = [row for row in rows if "score" in row["result"]]
     report: dict[str, Any] = {
         "config": {"zoo": zoo.name, "by": by, "group": group, "commonest": commonest},
         "system": system_info(),
         "predictor": pipe.predictor,
         "refused": [row["result"] for row in rows if "score" not in row["result"]],
-        "data": {},
+        "data": {name: _evaluate(chosen, group) for name, chosen in _parts(scored, commonest).items()},
     }
-    for name, chosen in _parts(scored, by, commonest).items():
-        report["data"][name] = _evaluate(chosen, group)
-        measured = report["data"][name]
-        taus = [f"{kind} {measured[kind]['kendall_tau']['value']:.3f}" for kind in KINDS if kind in measured]
-        told = f"tau {', '.join(taus)}" if taus else f"of one {group} alone, not ranked"
-        print(f"{name}: {len(chosen)} networks, {told}")
     output.write_text(json.dumps(report, indent=1))
+    _tell(report, group, output)
     if figure is not None:
         points = [
             {
-                "data": row["record"][by],
+                "data": row["record"]["data set"],
                 "measured": row["record"]["test_accuracy"],
                 "predicted": row["result"]["score"],
             }
             for row in scored
         ]
         scatter_panels({f"{len(points)} networks of {zoo.name}": points}, figure)
+        print(f"figure: {figure}")
 
 
-def _parts(rows: list[dict[str, Any]], by: str, commonest: str | None) -> dict[str, list[dict[str, Any]]]:
+def _read_labels(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype={"id": str, "run": str})
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: {error}", fix="name a CSV with the columns id and test_accuracy") from error
+    for column in ("id", "test_accuracy"):
+        _column(table, column, "")
+    return table
+
+
+def _column(table: pd.DataFrame, wanted: str | None, default: str) -> str | None:
+    """A column of the labels; the default one where none is asked for, and none where that is not there."""
+    if wanted is not None and wanted not in table:
+        raise UserError(f"the labels have no column {wanted!r}", fix=f"name one of {', '.join(table.columns)}")
+    return wanted or (default if default in table else None)
+
+
+def _score(record: dict[str, Any], zoo: Path, pipe: Any, others: list[Any]) -> dict[str, Any]:
+    """What is known of a network, what the predictor says of it, and what else ranks it without data."""
+    path = zoo / f"{record['id']}.safetensors"
+    (result,) = pipe.iterate([path])
+    row = {"record": record, "result": result}
+    if "score" in result:
+        row["scores"] = [result["score"], *(other(path)["score"] for other in others)]
+        with open_checkpoint(path) as checkpoint:
+            row |= _rankings(checkpoint.layers)
+    return row
+
+
+def _rankings(layers: tuple[Layer, ...]) -> dict[str, float]:
+    networks = [read_layers(layers)]
+    values = [mean_log_norms(networks)[0, 0], size_only_features(networks)[0, 0]]
+    if find_spec("weightwatcher"):
+        values += list(power_laws(networks)[0])
+    return dict(zip(RANKINGS, map(float, values), strict=False))
+
+
+def _tell(report: dict[str, Any], group: str, output: Path) -> None:
+    for name, part in report["data"].items():
+        kinds = [kind for kind in ("sne", *RANKINGS) if kind in part]
+        taus = ", ".join(f"{kind} {spread(part[kind]['kendall_tau'], '.2f')}" for kind in kinds)
+        print(f"{name}: {part['networks']} networks, {f'tau {taus}' if taus else f'of one {group} alone, not ranked'}")
+    for refused in report["refused"]:
+        print(f"refused: {visible(refused['refused']['message'])}")
+    if not find_spec("weightwatcher"):
+        print("WeightWatcher's alphas are left out: pip install 'hf-sne[bench]'")
+    print(f"results: {output}; as tables: hf-sne results {output}")
+
+
+def _parts(rows: list[dict[str, Any]], commonest: str | None) -> dict[str, list[dict[str, Any]]]:
     """The networks of each data set; after them those with the commonest value of a column, and the others."""
     parts = {}
-    for name in sorted({row["record"][by] for row in rows}):
-        whole = parts[name] = [row for row in rows if row["record"][by] == name]
+    for name in sorted({str(row["record"]["data set"]) for row in rows}):
+        whole = parts[name] = [row for row in rows if str(row["record"]["data set"]) == name]
         if commonest:
             ((value, _),) = Counter(row["record"][commonest] for row in whole).most_common(1)
             same = parts[f"{name}, {value}"] = [row for row in whole if row["record"][commonest] == value]
@@ -122,7 +167,7 @@ def _evaluate(rows: list[dict[str, Any]], group: str) -> dict[str, Any]:
         if len(seeds) > 1:
             taus = [float(seed.values[0]) for seed in seeds]
             result["sne_seeds"] = {"kendall_tau": asdict(mean.interval()), "seeds": taus}
-        for name in RANKINGS:
+        for name in (name for name in RANKINGS if name in rows[0]):
             values = np.array([row[name] for row in rows])
             ranking = evaluate_predictions(values, truth, groups)
             result[name] = {metric: ranking[metric] for metric in ("kendall_tau", "spearman")}

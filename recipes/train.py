@@ -117,7 +117,7 @@ def _keep(results: dict[str, Any], rows: list[Measured], output: Path, console: 
         sne, baseline = (spread(row[name]["kendall_tau"], ".3f") for name in ("sne", "weight_statistics"))
         console.print(f"{visible(zoo):24} tau  SNE {sne}  weight statistics {baseline}", markup=False)
     if results["radius"][1] >= EVERYTHING:
-        console.print("the intervals are [0, 1]: leave_out names no groups of networks to set them by")
+        console.print("interval is [0, 1], for leave_out names no groups to set it by; zoo_interval is set")
     console.print(f"predictions: {output}; predictor, results and figures: {predictor}")
     console.print(f"to use it: hf-sne score ... --model {predictor}")
 

@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+from hf_sne.evaluation.board import read_boards
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -71,6 +73,15 @@ def test_the_table_of_the_built_in_encoder_is_that_of_its_results() -> None:
     expected.append([*figures[:2], f"{figures[2]} / {figures[3]}", *figures[4:]])
     table = README[README.index("| test runs of | SNE |") :].split("\n\n")[0].splitlines()[2:]
     assert [[cell.strip() for cell in line.split("|")[2:-1]] for line in table] == expected
+
+
+def test_the_table_of_all_comparisons_is_that_of_their_results() -> None:
+    tasks = ("in-dataset", "cross-dataset", "cross-architecture", "cross-both")
+    boards = read_boards([ROOT / "recipes" / task / "results" / "results.json" for task in tasks])
+    told = (ROOT / "recipes" / "README.md").read_text()
+    assert len(boards) == 2
+    for board in boards:
+        assert board.markdown() in told
 
 
 def test_the_table_of_three_seeds_is_that_of_their_results() -> None:

@@ -51,7 +51,7 @@ def score_command(
         ),
     ] = False,
     figure: Annotated[
-        Path | None, typer.Option(help="Draw the explanations as bars into this PNG; needs --explain.")
+        Path | None, typer.Option(help="Draw the explanations as bars into this PNG, of the best 20; needs --explain.")
     ] = None,
     html: Annotated[
         Path | None, typer.Option(help="Write a page to look at, explained (four scores a layer), into this .html.")
@@ -139,12 +139,17 @@ def _print_explanations(results: Sequence[Any]) -> None:
     from hf_sne.pipelines.bars import most_of
     from hf_sne.pipelines.report import explanation_table, headline, neighbour_table
 
-    most = most_of(results)
-    for result in results:
-        if "layers" in result:
-            results_console().print(headline(result), soft_wrap=True)
-            results_console().print(explanation_table(result, most))
-            results_console().print(neighbour_table(result))
+    explained = _explained(results)
+    most = most_of(explained)
+    for result in explained:
+        results_console().print(headline(result), soft_wrap=True)
+        results_console().print(explanation_table(result, most))
+        results_console().print(neighbour_table(result))
+
+
+def _explained(results: Sequence[Any]) -> list[Any]:
+    """Those with explanations, the best first."""
+    return sorted((result for result in results if "layers" in result), key=lambda result: -result["score"])
 
 
 def _tell_what_came(results: Sequence[Any]) -> None:
@@ -157,12 +162,13 @@ def _tell_what_came(results: Sequence[Any]) -> None:
 
 
 def _write_files(results: Sequence[Any], figure: Path | None, html: Path | None) -> None:
-    explained = [result for result in results if "layers" in result]
+    explained = _explained(results)
     if figure and explained:
-        from hf_sne.pipelines.plots import attribution_bars
+        from hf_sne.pipelines.plots import MAX_PANELS, attribution_bars
 
         attribution_bars(explained, figure)
-        notes_console().print(Text(f"figure: {figure}"), soft_wrap=True)
+        some = f", the best {MAX_PANELS} of {len(explained)}" if len(explained) > MAX_PANELS else ""
+        notes_console().print(Text(f"figure: {figure}{some}"), soft_wrap=True)
     if html:
         from hf_sne.pipelines.html_report import html_page
 

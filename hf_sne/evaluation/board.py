@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hf_sne.escape import markdown
-from hf_sne.evaluation.results_file import read_results, told_fields
+from hf_sne.evaluation.results_file import read_results, refused_results, told_fields
 
 # The predictors of hf_sne.training.predictors as people call them.
 _NAMES = {
@@ -128,7 +128,13 @@ def read_margins(paths: Sequence[Path]) -> list[Margins]:
 
 
 def _as_comparison(results: dict[str, Any], path: Path) -> dict[str, Any]:
-    """What recipes/evaluate.py wrote, in the shape of comparisons; results of another kind as they are."""
+    """What recipes/evaluate.py wrote, in the shape of comparisons; trainings and comparisons as they are.
+
+    Raises:
+        UserError: the results are of another kind, as the demo's are and those of scripts that measure other things.
+    """
+    if not any(isinstance(results.get(name), dict) for name in ("averages", "data", "test")):
+        raise refused_results(str(path), "results of no training, comparison or evaluation")
     if "data" not in results:
         return results
     with told_fields(str(path)):
@@ -150,7 +156,7 @@ def _margin(name: str, row: Mapping[str, Any]) -> Margin:
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Names of rows, each once: SNE, its variants as they come, and the other predictors in an order of their own."""
-    places = {name: place for place, name in enumerate(_NAMES.values())}
+    places = {name: place for place, name in enumerate(dict.fromkeys(_NAMES.values()))}
     return sorted(dict.fromkeys(names), key=lambda name: places.get(name, 0.5))
 
 
@@ -175,7 +181,7 @@ def best_third(row: Mapping[str, Any]) -> str:
 
 def _training_board(rows: Sequence[Sequence[str]]) -> Board:
     headings = ["predictor", "tested on", "networks", "SNE tau", "weight statistics tau", "SNE MAE"]
-    headings += ["weight statistics MAE", "coverage", "zoo interval", "best third"]
+    headings += ["weight statistics MAE", "interval covers", "zoo interval covers", "best third"]
     return Board("Trainings, on test runs and on groups that were left out", headings, rows, names=2)
 
 

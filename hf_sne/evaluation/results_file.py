@@ -16,13 +16,13 @@ def read_results(path: Path) -> dict[str, Any]:
         UserError: it cannot be read, or holds no JSON object.
     """
     if path.is_dir():
-        raise _refusal(str(path), "a folder")
+        raise refused_results(str(path), "a folder")
     try:
         results = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
-        raise _refusal(str(path), str(error)) from error
+        raise refused_results(str(path), str(error)) from error
     if not isinstance(results, dict):
-        raise _refusal(str(path), "holds no JSON object")
+        raise refused_results(str(path), "holds no JSON object")
     return results
 
 
@@ -36,10 +36,11 @@ def told_fields(source: str) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        raise _refusal(source, f"results without the field {error}") from error
+        raise refused_results(source, f"results without the field {error}") from error
     except (TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
-        raise _refusal(source, f"results of another shape ({error})") from error
+        raise refused_results(source, f"results of another shape ({error})") from error
 
 
-def _refusal(source: str, reason: str) -> UserError:
+def refused_results(source: str, reason: str) -> UserError:
+    """The error that says where results come from."""
     return UserError(f"{source}: {reason}", fix="name results that recipes/train.py, compare.py or evaluate.py wrote")

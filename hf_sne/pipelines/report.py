@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -100,27 +101,29 @@ def to_csv(rows: Sequence[Row]) -> str:
 def score_table(rows: Sequence[Row]) -> Table:
     """The scored rows (one or more, of one predictor) as a terminal table, in the order given.
 
-    The folder that all are in stands above it.
+    The folder and the ending that all share stand above it; how much was read is told where any was read in part.
     """
-    folder = _common_folder([row["source"] for row in rows])
+    sources = [row["source"] for row in rows]
+    folder, ending = _common_folder(sources), _common_ending(sources)
     title = Text("Predicted test accuracy, from the weights alone")
     if folder:
-        title.append(f"\n{visible(folder)}")
+        title.append(f"\n{visible(f'{folder}*{ending}')}")
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("#", justify="right")
     table.add_column("checkpoint", overflow="fold")
+    parts = any(row["fraction_read"] < 1 for row in rows)
     level = f"{rows[0]['level']:.0%}"
-    for heading in ("predicted", f"{level} interval", "zoo interval", "in distribution", "read"):
+    for heading in ("predicted", f"{level} interval", "zoo interval", "in dist.", *(["read"] if parts else [])):
         table.add_column(heading, justify="right")
     for place, row in enumerate(rows, start=1):
         table.add_row(
             str(place),
-            Text(visible(row["source"].removeprefix(folder))),
+            Text(visible(row["source"].removeprefix(folder).removesuffix(ending))),
             f"{row['score']:.3f}",
-            f"{row['low']:.3f}-{row['high']:.3f}",
-            f"{row['zoo_low']:.3f}-{row['zoo_high']:.3f}",
+            f"{row['low']:.2f}-{row['high']:.2f}",
+            f"{row['zoo_low']:.2f}-{row['zoo_high']:.2f}",
             _VERDICTS[row["in_distribution"]],
-            f"{row['fraction_read']:.1%}",
+            *([f"{row['fraction_read']:.1%}"] if parts else []),
         )
     return table
 
@@ -129,6 +132,12 @@ def _common_folder(sources: Sequence[str]) -> str:
     """The folder that several checkpoints are all in, with its slash; empty where there is none."""
     folders = {source.rpartition("/")[0] for source in sources}
     return f"{folders.pop()}/" if len(sources) > 1 and len(folders) == 1 and "/" in sources[0] else ""
+
+
+def _common_ending(sources: Sequence[str]) -> str:
+    """The ending that files in a common folder all have."""
+    endings = {PurePosixPath(source).suffix for source in sources}
+    return endings.pop() if _common_folder(sources) and len(endings) == 1 else ""
 
 
 def headline(result: Mapping[str, Any]) -> Text:

@@ -294,5 +294,6 @@ def load_pipeline(
     try:
         pipe: WeightPerformancePipeline = transformers.pipeline(TASK, model=name, revision=revision, device=device)
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"the predictor {name} cannot be loaded: {_last_words(error)}", fix=fix) from error
+        here = "" if path_exists(name) else "no such folder here, and from the Hub "
+        raise UserError(f"the predictor {name}: {here}cannot be loaded: {_last_words(error)}", fix=fix) from error
     return pipe

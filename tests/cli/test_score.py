@@ -59,7 +59,7 @@ def test_the_table_is_ranked(run_cli, networks: list[Path]) -> None:
         for result in json.loads(run_cli("score", *networks, "--json").out)
     }
     table = run_cli("score", *networks).out
-    places = {source: table.index(Path(source).name) for source in scores}
+    places = {source: table.index(Path(source).stem) for source in scores}
     assert sorted(places, key=lambda source: places[source]) == sorted(scores, key=lambda source: -scores[source])
 
 

@@ -72,7 +72,7 @@ def test_the_results_of_a_predictor_whose_configuration_is_lost_are_not_pushed_a
 
 def test_json_that_holds_no_results_is_not_pushed(tmp_path, hub):
     (tmp_path / "other.json").write_text(json.dumps({"a": 1}))
-    with pytest.raises(UserError, match=r"other.json: results without the field 'test'"):
+    with pytest.raises(UserError, match=r"other.json: results of no training, comparison or evaluation"):
         push(str(tmp_path / "other.json"), Destination("org/other"))
     assert not hub.repos
 

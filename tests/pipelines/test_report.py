@@ -93,10 +93,12 @@ def test_tables_show_hostile_names_as_text(table, result: dict[str, Any]) -> Non
     assert "\x1b[2J" not in shown
 
 
-def test_the_folder_that_all_are_in_is_told_once() -> None:
+def test_the_folder_and_the_ending_that_all_share_are_told_once() -> None:
     shown = printed(score_table(to_rows([scored("zoos/wild/one.pt", 0.2), scored("zoos/wild/other.pt", 0.5)])))
-    assert shown.count("zoos/wild/") == 1
-    assert "one.pt" in shown
+    assert shown.count("zoos/wild/") == shown.count(".pt") == shown.count("zoos/wild/*.pt") == 1
+    assert "one" in shown
+    mixed = printed(score_table(to_rows([scored("zoos/wild/one.pt", 0.2), scored("zoos/wild/other.bin", 0.5)])))
+    assert "one.pt" in mixed
     alone = printed(score_table(to_rows([scored("zoos/wild/one.pt", 0.2)])))
     assert "zoos/wild/one.pt" in alone
     apart = printed(score_table(to_rows([scored("org/model", 0.2), scored("other/model", 0.5)])))

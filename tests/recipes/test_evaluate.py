@@ -1,10 +1,12 @@
 """recipes/evaluate.py on a folder of labelled checkpoints, as a user has one."""
 
 import json
+import re
 
 import matplotlib.image
 import pytest
 import torch
+import typer
 from networks import mlp
 from safetensors.torch import save_file
 
@@ -38,7 +40,10 @@ def folder(tmp_path):
 
 def test_a_folder_of_checkpoints_is_ranked_beside_what_needs_no_training(main, folder, tmp_path, capsys):
     main(folder, folder / "labels.csv", tmp_path / "results.json", by="data", group="owner", figure=tmp_path / "it.png")
-    assert "letters: 2 networks, of one owner alone, not ranked" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "letters: 2 networks, of one owner alone, not ranked" in told
+    assert "refused: " in told
+    assert f"hf-sne results {tmp_path / 'results.json'}" in told
     results = json.loads((tmp_path / "results.json").read_text())
     (refused,) = results["refused"]
     assert "broken.safetensors" in refused["refused"]["message"]
@@ -64,6 +69,40 @@ def test_a_folder_of_checkpoints_is_ranked_beside_what_needs_no_training(main, f
     assert [row[0] for row in comparison.rows][:3] == ["cells", "SNE", "mean log norm"]
     pack_results(tmp_path / "results.json", "org/digits", tmp_path)
     assert "mean log norm" in (tmp_path / "README.md").read_text()
+
+
+def test_labels_of_two_columns_are_one_data_set(main, folder, tmp_path):
+    rows = [f"0{number},{accuracy}" for number, accuracy in enumerate(ACCURACIES)]
+    (tmp_path / "two.csv").write_text("\n".join(["id,test_accuracy", *rows]))
+    main(folder, tmp_path / "two.csv", tmp_path / "it.json")
+    (part,) = json.loads((tmp_path / "it.json").read_text())["data"].values()
+    assert part["sne"]["networks"] == part["sne"]["runs"] == 6
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"group": "run"}, r"no column 'run'.*id, data, owner, test_accuracy"),
+        ({"by": "zoo"}, "no column 'zoo'"),
+        ({"labels": "nowhere.csv"}, "nowhere.csv"),
+    ],
+    ids=["group", "by", "labels"],
+)
+def test_labels_that_cannot_be_read_are_refused_before_the_work(main, folder, tmp_path, capsys, asked, told):
+    labels = folder / asked.pop("labels", "labels.csv")
+    with pytest.raises(typer.Exit):
+        main(folder, labels, tmp_path / "it.json", **asked)
+    assert re.search(told, capsys.readouterr().err)
+    assert not (tmp_path / "it.json").exists()
+
+
+def test_without_weightwatcher_its_alphas_are_left_out(main, folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(main.__globals__, "find_spec", lambda _: None)
+    main(folder, folder / "labels.csv", tmp_path / "it.json", group="owner")
+    assert "pip install 'hf-sne[bench]'" in capsys.readouterr().out
+    digits = json.loads((tmp_path / "it.json").read_text())["data"]["digits"]
+    assert "mean_log_norm" in digits
+    assert "weightwatcher_alpha" not in digits
 
 
 def test_the_commonest_value_of_a_column_is_told_apart(main, folder, tmp_path):
