@@ -26,8 +26,7 @@ from hf_sne.training.system_info import system_info
 from hf_sne.weights import Layer, open_checkpoint
 from hf_sne.zoo.entries import read_layers
 
-WEIGHTWATCHER = ("weightwatcher_alpha", "weightwatcher_weighted_alpha")
-RANKINGS = ("mean_log_norm", "log_parameters", *WEIGHTWATCHER)
+RANKINGS = ("mean_log_norm", "log_parameters", "weightwatcher_alpha", "weightwatcher_weighted_alpha")
 # Of every network the one that it is, where nothing tells which are not independent.
 EACH = "id"
 

@@ -33,7 +33,6 @@ _NAMES = {
     "weightwatcher_weighted_alpha": "WeightWatcher's weighted alpha",
     "log_parameters": "size alone",
 }
-_RANKINGS = ("mean_log_norm", "weightwatcher_alpha", "weightwatcher_weighted_alpha", "log_parameters")
 # The row that counts them.
 _CELLS = "cells"
 
@@ -139,7 +138,7 @@ def _as_comparison(results: dict[str, Any], path: Path) -> dict[str, Any]:
         return results
     with told_fields(str(path)):
         ranked = {
-            name: {kind: {"cells": 1, **row} for kind, row in part.items() if kind == "sne" or kind in _RANKINGS}
+            name: {kind: {"cells": 1, **row} for kind, row in part.items() if kind in _NAMES}
             for name, part in results["data"].items()
             if "sne" in part
         }
