@@ -21,9 +21,11 @@ from hf_sne.models.baselines.tensor_statistics import OtherArchitectureError
 from hf_sne.models.baselines.tuned_regressor import TunedRegressor
 from hf_sne.models.baselines.weight_statistics import fixed_layout_features, pooled_features, size_only_features
 from hf_sne.models.sne import SneConfig, SneProcessor
+from hf_sne.models.sne.boosted_trees import BoostedTrees
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.examples import ExampleMaker
 from hf_sne.training.fit_module import Encode, fit_module, predict_module
+from hf_sne.training.growing import grow, pooled_statistics
 from hf_sne.training.trainer import predict, train
 from hf_sne.zoo.entries import ReadLayer, ZooEntry, targets
 from hf_sne.zoo.schema import HYPERPARAMETERS
@@ -76,6 +78,24 @@ class SnePredictor:
         """Accuracies [n]."""
         scores, _ = predict(self._model, self._maker, self._maker.make(entries))
         return scores
+
+
+@dataclass
+class TreesPredictor:
+    """SNE's boosted trees without its encoder: what the statistics of layers tell by themselves."""
+
+    config: TrainingConfig
+
+    def fit(self, train_entries: Entries, validation: Entries, seed: int, work: Path) -> None:  # noqa: ARG002
+        """Grow the trees, on train and validation runs together."""
+        config = SneConfig(**self.config.model)
+        self._maker = ExampleMaker(SneProcessor.from_config(config))
+        self._trees = BoostedTrees(config)
+        grow(self._trees, self._maker.make([*train_entries, *validation]), seed)
+
+    def predict(self, entries: Entries) -> Floats:
+        """Accuracies [n]."""
+        return self._trees(pooled_statistics(self._maker.make(entries))).sigmoid().double().numpy()  # type: ignore[no-any-return]
 
 
 @dataclass
@@ -142,16 +162,6 @@ def _power_laws(entry: ZooEntry) -> Floats:
     return alphas
 
 
-def _layer_statistics(config: TrainingConfig) -> Callable[[Entries], Floats]:
-    """What SNE is told of each layer beside its chunks, pooled over layers like the statistics of tensors, [n, 5 f]."""
-    maker = ExampleMaker(SneProcessor.from_config(SneConfig(**config.model)))
-
-    def pooled(rows: Floats) -> Floats:
-        return np.concatenate([rows.mean(0), rows.min(0), rows.max(0), rows[0], rows[-1]])
-
-    return lambda entries: np.stack([pooled(example.statistics.double().numpy()) for example in maker.make(entries)])
-
-
 def _power_law(number: int) -> Callable[[Entries], Floats]:
     return lambda entries: np.stack([_power_laws(entry)[[number]] for entry in entries])
 
@@ -199,7 +209,7 @@ CONFIGURED = ("sne", "sne_paper", "layer_statistics_boosting")
 PREDICTORS: Mapping[str, Callable[[TrainingConfig], Predictor]] = {
     "sne": SnePredictor,
     "sne_paper": lambda config: SnePredictor(_paper(config)),
-    "layer_statistics_boosting": lambda config: VectorPredictor(_layer_statistics(config), "boosting"),
+    "layer_statistics_boosting": TreesPredictor,
     "statistics_boosting": lambda _: VectorPredictor(_of_networks(pooled_features), "boosting"),
     "statistics_mlp": lambda _: VectorPredictor(_of_networks(pooled_features), "mlp"),
     "fixed_statistics_boosting": lambda _: VectorPredictor(_of_networks(fixed_layout_features), "boosting"),

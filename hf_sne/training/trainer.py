@@ -20,6 +20,7 @@ from hf_sne.evaluation.metrics import kendall_tau, mae
 from hf_sne.models.sne import SneConfig, SneForPerformancePrediction
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.examples import Example, ExampleMaker
+from hf_sne.training.growing import grow
 from hf_sne.training.losses import training_loss
 from hf_sne.weights.symmetry import permute, permute_one_side
 from hf_sne.zoo.entries import targets
@@ -62,6 +63,8 @@ def train(
     model = SneForPerformancePrediction(SneConfig(**config.model))
     if model.sne.statistics_encoder is not None:
         model.sne.statistics_encoder.fit(torch.cat([example.statistics for example in examples["train"]]))
+    if model.trees is not None:
+        grow(model.trees, examples["train"], config.seed)
     kind = model.config.loss
     per_process = max(1, config.batch_size // accelerator.num_processes)
     steps = max(1, len(examples["train"]) // (per_process * accelerator.num_processes))

@@ -171,8 +171,9 @@ def test_training_hides_the_same_statistics_in_all_layers_of_a_network():
 
 
 def test_a_head_of_one_member_is_a_perceptron():
-    head = EnsembleHead(SneConfig(head_members=1, head_layers=1, dropout=0.0, network_set_to_vector="mean"))
-    code = torch.randn(5, 64)
+    config = SneConfig(head_members=1, head_layers=1, dropout=0.0, network_set_to_vector="mean")
+    head = EnsembleHead(config)
+    code = torch.randn(5, config.embedding_size)
     plain = nn.functional.gelu(head.hidden[0].linear(code)) @ head.last.weight.T + head.last.bias
     torch.testing.assert_close(head(code), plain)
 

@@ -56,7 +56,8 @@ def test_a_set_does_not_see_the_others(kind, inner, rows):
     assert not torch.allclose(before[0], after[0])
 
 
-def test_mean_of_sets_by_hand():
+def test_mean_maximum_and_last_of_sets_by_hand():
     sets = Sets(torch.tensor([1, 0, 1]), 3)
     assert sets.mean(torch.tensor([[1.0], [5.0], [3.0]])).flatten().tolist() == [5.0, 2.0, 0.0]
     assert sets.max(torch.tensor([[-1.0], [-5.0], [-3.0]])).flatten().tolist() == [-5.0, -1.0, 0.0]
+    assert sets.last(torch.tensor([[-1.0], [-5.0], [-3.0]])).flatten().tolist() == [-5.0, -3.0, 0.0]

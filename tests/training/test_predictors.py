@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from drawn_networks import shifted_network
 from small_grids import take_first_settings
 
 from hf_sne.evaluation.metrics import kendall_tau
@@ -11,8 +12,7 @@ from hf_sne.models.sne import SneConfig
 from hf_sne.training.config import TrainingConfig
 from hf_sne.training.fit_module import fit_module
 from hf_sne.training.predictors import PREDICTORS
-from hf_sne.weights import open_checkpoint
-from hf_sne.zoo.entries import ZooEntry, targets
+from hf_sne.zoo.entries import targets
 
 LEARN = (
     "sne",
@@ -29,16 +29,6 @@ LEARN = (
     "log_norm",
     "hyperparameters_only",
 )
-
-
-def shifted_network(number, runs=140):
-    """An MLP whose weights' mean tells its accuracy, and so does how it was trained."""
-    generator = torch.Generator().manual_seed(number)
-    accuracy = (number * 37 % runs + 0.5) / runs
-    shapes = {"0.weight": (6, 5), "0.bias": (6,), "2.weight": (3, 6), "2.bias": (3,)}
-    state = {name: torch.randn(shape, generator=generator) + 4 * accuracy for name, shape in shapes.items()}
-    labels = {"learning_rate": accuracy / 10}
-    return ZooEntry(f"{number}", f"run-{number}", "shifted", open_checkpoint(state).layers, accuracy, labels=labels)
 
 
 @pytest.mark.parametrize("name", LEARN)

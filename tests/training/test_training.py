@@ -141,7 +141,7 @@ def test_the_invariance_term_earns_invariance(experiment, tmp_path):
         config = SETTINGS["model"] | {"element_positions": "projected", "statistics": []}
         config |= {"level_positions": True, "type_positions": True, "network_set_to_set": "deepset"}
         model, _ = _train(
-            experiment, tmp_path / str(number), epochs=6, patience=6, invariance_weight=weight, model=config
+            experiment, tmp_path / str(number), epochs=6, patience=0, invariance_weight=weight, model=config
         )
         examples = [e for e in _of(experiment, "train", "digits-mlp") if e.layout.symmetry]
         with torch.no_grad():

@@ -39,6 +39,7 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         network_set_to_set: Phi_4 over the layers; without it and without positions an encoder of some families ranks
             others better, and its own no worse.
         network_set_to_vector: Gamma_g, layers to network code; ``stacked`` makes it three times as wide.
+        last_layer: The last layer's code, the classifier's, stands beside the pooled codes too; False (paper).
         num_set_layers: Blocks in each Phi; the paper has 2, SAB(SAB(x)).
         num_heads: Attention heads in sab, isab and pma.
         num_inducing: Inducing points of isab.
@@ -51,6 +52,9 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         statistics: Groups of layer statistics that stand beside the learned codes, of :data:`STATISTICS`; none (paper).
         statistics_bins: Pieces in which each statistic is read, between quantiles of the training zoos.
         statistics_dropout: Share of the statistics that a training step hides, of a network's layers all the same ones.
+        num_trees: Boosted trees on the statistics, whose logits are averaged with the head's; none without statistics;
+            0 (paper).
+        tree_leaves: Leaves of a tree, at least 2.
         head_layers: Hidden layers of the prediction head.
         head_members: Predictors in the head, which share most weights and are averaged; 1 (paper).
         dropout: Dropout in the head and on the neuron codes.
@@ -83,6 +87,7 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     layer_set_to_vector: str = "moments"
     network_set_to_set: str = "identity"
     network_set_to_vector: str = "stacked"
+    last_layer: bool = True
     num_set_layers: int = 1
     num_heads: int = 4
     num_inducing: int = 8
@@ -94,6 +99,8 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     statistics: list[str] = field(default_factory=lambda: list(STATISTICS))
     statistics_bins: int = 16
     statistics_dropout: float = 0.0
+    num_trees: int = 300
+    tree_leaves: int = 8
     head_layers: int = 2
     head_members: int = 8
     dropout: float = 0.1
@@ -138,6 +145,9 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         for name in positive:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
+        for name, least in (("num_trees", 0), ("tree_leaves", 2)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be at least {least}")
         for name in ("hidden_size", "element_size"):
             if getattr(self, name) % self.num_heads:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be a multiple of num_heads, {self.num_heads}")
@@ -153,7 +163,12 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
     @property
     def embedding_size(self) -> int:
         """Width of the network code."""
-        return self.hidden_size * (3 if self.network_set_to_vector == "stacked" else 1)
+        return self.hidden_size * ((3 if self.network_set_to_vector == "stacked" else 1) + self.last_layer)
+
+    @property
+    def has_trees(self) -> bool:
+        """Whether trees stand beside the head."""
+        return bool(self.num_trees and self.statistics)
 
     @classmethod
     def paper(cls, **changes: Any) -> "SneConfig":
@@ -178,6 +193,8 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
             "tensor_features": False,
             "standardise": False,
             "statistics": [],
+            "last_layer": False,
+            "num_trees": 0,
             "head_layers": 1,
             "head_members": 1,
             "dropout": 0.0,

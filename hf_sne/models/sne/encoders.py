@@ -118,7 +118,11 @@ class NetworkEncoder(nn.Module):
         size = config.hidden_size
         self.set_to_set = _set_to_set(config, config.network_set_to_set, size)
         self.set_to_vector = SetToVector(config.network_set_to_vector, size, heads=config.num_heads)
+        self.last_layer = config.last_layer
 
     def forward(self, layers: Tensor, networks: Sets) -> Tensor:
         """``networks`` says each layer's network."""
-        return self.set_to_vector(self.set_to_set(layers, networks), networks)  # type: ignore[no-any-return]
+        codes = self.set_to_set(layers, networks)
+        pooled: Tensor = self.set_to_vector(codes, networks)
+        # The classifier's weights tell more than other layers', in every architecture; the paper pools it with them.
+        return torch.cat([pooled, networks.last(codes)], 1) if self.last_layer else pooled

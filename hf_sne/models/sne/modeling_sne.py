@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import ModelOutput
 
+from .boosted_trees import BoostedTrees, pool_statistics
 from .calibration_sne import Calibration
 from .configuration_sne import SneConfig
 from .encoders import ChunkEncoder, LayerEncoder, LayerPositions, NetworkEncoder, NeuronEncoder
@@ -28,11 +29,13 @@ class SneOutput(ModelOutput):  # type: ignore[misc]
         network_embedding: [b, embedding_size].
         layer_embeddings: [l, hidden_size], in the order of the batch.
         mean_log_norms: [b], see :func:`mean_log_norms`.
+        pooled_statistics: [b, i], see :func:`~.boosted_trees.pool_statistics`; None where a model has none.
     """
 
     network_embedding: Tensor | None = None
     layer_embeddings: Tensor | None = None
     mean_log_norms: Tensor | None = None
+    pooled_statistics: Tensor | None = None
 
 
 @dataclass
@@ -40,9 +43,9 @@ class SnePredictionOutput(ModelOutput):  # type: ignore[misc]
     """Predicted accuracy of b networks.
 
     Args:
-        loss: Scalar, where labels were given.
-        logits: [b], before the sigmoid; of an ensemble those of its mean score.
-        member_logits: [b, head_members].
+        loss: Scalar, where labels were given; that of the head's members.
+        logits: [b], before the sigmoid: those of the members' mean score, averaged with the trees'.
+        member_logits: [b, head_members], of the head.
         scores: [b], predicted accuracy in [0, 1].
         network_embedding: [b, embedding_size].
     """
@@ -75,7 +78,7 @@ class SnePreTrainedModel(PreTrainedModel):  # type: ignore[misc]
             # Kinks -offset / slope spread over the bulk of standardised weights: the code starts as a soft histogram.
             init.normal_(module.slope)
             init.normal_(module.offset)
-        elif isinstance(module, Calibration):
+        elif isinstance(module, Calibration | BoostedTrees):
             module.reset()
         elif isinstance(module, StatisticsEncoder):
             module.reset_edges()
@@ -92,7 +95,7 @@ class SneModel(SnePreTrainedModel):
     """The encoder: a code for each network and each layer, for networks of any architecture in one batch."""
 
     # A predictor's encoder alone is loaded on purpose.
-    _keys_to_ignore_on_load_unexpected = [r"^head\.", r"^calibration\."]  # noqa: RUF012
+    _keys_to_ignore_on_load_unexpected = [r"^head\.", r"^trees\.", r"^calibration\."]  # noqa: RUF012
 
     def __init__(self, config: SneConfig) -> None:
         super().__init__(config)
@@ -152,12 +155,15 @@ class SneModel(SnePreTrainedModel):
         features = structure["tensor_features"].to(neurons.dtype)
         layers = self.layer_encoder(neurons, tensors, index.layers, is_bias, features)
         layers = layers + self.layer_positions(structure["layer_levels"], structure["layer_roles"], layers.dtype)
+        pooled = None
         if self.statistics_encoder is not None:
             layers = layers + self.statistics_encoder(structure["layer_statistics"], index.networks)
+            pooled = pool_statistics(structure["layer_statistics"], index.networks)
         return SneOutput(
             network_embedding=self.network_encoder(layers, index.networks),
             layer_embeddings=layers,
             mean_log_norms=mean_log_norms(structure, index),
+            pooled_statistics=pooled,
         )
 
 
@@ -214,6 +220,7 @@ class SneForPerformancePrediction(SnePreTrainedModel):
         super().__init__(config)
         self.sne = SneModel(config)
         self.head = EnsembleHead(config)
+        self.trees = BoostedTrees(config) if config.has_trees else None
         self.calibration = Calibration(config)
         self.post_init()
 
@@ -234,13 +241,17 @@ class SneForPerformancePrediction(SnePreTrainedModel):
     def predict(self, encoded: SneOutput, labels: Tensor | None = None) -> SnePredictionOutput:
         """The head alone, on what :meth:`SneModel.forward` or :meth:`SneModel.encode_stream` gave."""
         assert encoded.network_embedding is not None
-        members = self.head(encoded.network_embedding).float() + self._norm_term(encoded).unsqueeze(1)
-        scores = members.sigmoid().mean(1)
+        norm_term = self._norm_term(encoded)
+        members = self.head(encoded.network_embedding).float() + norm_term.unsqueeze(1)
+        logits = members.sigmoid().mean(1).logit(eps=1e-7)
+        if self.trees is not None:
+            grown = self.trees(encoded.pooled_statistics).float() + norm_term
+            logits = torch.lerp(logits, grown, self.trees.weight.float())
         return SnePredictionOutput(
             loss=None if labels is None else accuracy_loss(members, labels, self.config.loss),
-            logits=scores.logit(eps=1e-7),
+            logits=logits,
             member_logits=members,
-            scores=scores,
+            scores=logits.sigmoid(),
             network_embedding=encoded.network_embedding,
         )
 

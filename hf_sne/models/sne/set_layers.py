@@ -39,6 +39,14 @@ class Sets:
         index = self.index.view(-1, *[1] * (rows.ndim - 1)).expand_as(rows)
         return rows.new_zeros(self.count, *rows.shape[1:]).scatter_reduce(0, index, rows, "amax", include_self=False)
 
+    def last(self, rows: Tensor) -> Tensor:
+        """Row of each set that comes last, 0 for an empty set: [n, ...] -> [count, ...]."""
+        place = torch.arange(len(rows), device=rows.device)
+        ends = place.new_full((self.count,), -1).scatter_reduce(0, self.index, place, "amax")
+        last = rows.new_zeros(self.count, *rows.shape[1:])
+        last[ends >= 0] = rows[ends[ends >= 0]]
+        return last
+
     def softmax(self, logits: Tensor) -> Tensor:
         """Softmax over the rows of each set, column by column: [n, ...] -> [n, ...]."""
         weights = (logits - self.max(logits.detach())[self.index]).exp()
