@@ -14,7 +14,7 @@ _NAMES = {
     "sne_paper": "SNE as in the paper",
     "fixed_statistics_boosting": "boosting, statistics of each tensor",
     "fixed_statistics_mlp": "perceptron, statistics of each tensor",
-    "layer_statistics_boosting": "boosting, SNE's statistics pooled",
+    "layer_statistics_boosting": "SNE's boosted trees alone",
     "statistics_boosting": "boosting, pooled statistics",
     "statistics_mlp": "perceptron, pooled statistics",
     "nfn_hnp": "NFN_HNP",

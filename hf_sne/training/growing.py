@@ -13,7 +13,7 @@ from hf_sne.training.examples import Example
 from hf_sne.zoo.entries import targets
 
 # Their share of the logit.
-SHARE = 0.5
+_SHARE = 0.5
 # Accuracies beyond it and its opposite count as it: logits of 0 and 1 are infinite.
 _LEAST = 0.003
 _RATE = 0.05
@@ -58,4 +58,4 @@ def grow(trees: BoostedTrees, examples: Sequence[Example], seed: int) -> None:
         trees.values[number, :size] = torch.from_numpy(_RATE * tree.value[:, 0, 0]).float()
     # What boosting starts from, the mean, goes to the first tree.
     trees.values[0] += float(logits.mean())
-    trees.weight.fill_(SHARE)
+    trees.weight.fill_(_SHARE)

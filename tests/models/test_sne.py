@@ -86,6 +86,8 @@ def test_half_precision_stays_close():
         ({"layer_set_to_set": "gru"}, "layer_set_to_set is 'gru'"),
         ({"element_positions": "yes"}, "element_positions is 'yes'"),
         ({"chunk_size": 0}, "chunk_size is 0, must be at least 1"),
+        ({"num_trees": -1}, "num_trees is -1, must be at least 0"),
+        ({"tree_leaves": 1}, "tree_leaves is 1, must be at least 2"),
         ({"hidden_size": 66}, "hidden_size is 66, must be a multiple of num_heads, 4"),
         ({"neuron_level": False}, "outgoing_view is True and neuron_level False"),
         ({"norm_range": [1.0, 0.5, 2.0]}, "norm_range is .*, must be three numbers, the lowest first"),

@@ -165,11 +165,6 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
         """Width of the network code."""
         return self.hidden_size * ((3 if self.network_set_to_vector == "stacked" else 1) + self.last_layer)
 
-    @property
-    def has_trees(self) -> bool:
-        """Whether trees stand beside the head."""
-        return bool(self.num_trees and self.statistics)
-
     @classmethod
     def paper(cls, **changes: Any) -> "SneConfig":
         """The encoder as the paper states it: attention everywhere, no neuron level, raw weights.

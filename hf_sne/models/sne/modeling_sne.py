@@ -220,7 +220,7 @@ class SneForPerformancePrediction(SnePreTrainedModel):
         super().__init__(config)
         self.sne = SneModel(config)
         self.head = EnsembleHead(config)
-        self.trees = BoostedTrees(config) if config.has_trees else None
+        self.trees = BoostedTrees(config) if config.num_trees and config.statistics else None
         self.calibration = Calibration(config)
         self.post_init()
 
