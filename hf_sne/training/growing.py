@@ -1,6 +1,7 @@
 """Boosted trees for an encoder: grown by scikit-learn, kept as the model's buffers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from scipy.special import logit
@@ -46,16 +47,18 @@ def grow(trees: BoostedTrees, examples: Sequence[Example], seed: int) -> None:
     grown.fit(pooled_statistics(examples).numpy(), logits)
     trees.reset()
     for number, (estimator,) in enumerate(grown.estimators_):
-        tree = estimator.tree_
-        size = tree.node_count
-        left, right = (torch.from_numpy(side) for side in (tree.children_left, tree.children_right))
-        itself = torch.arange(size)
-        is_leaf = left < 0
-        branches = torch.stack([left.where(~is_leaf, itself), right.where(~is_leaf, itself)], 1)
-        trees.branches[number, :size] = branches
-        trees.features[number, :size] = torch.from_numpy(tree.feature).clamp(min=0)
-        trees.thresholds[number, :size] = torch.from_numpy(tree.threshold).float()
-        trees.values[number, :size] = torch.from_numpy(_RATE * tree.value[:, 0, 0]).float()
+        _copy(estimator.tree_, trees, number)
     # What boosting starts from, the mean, goes to the first tree.
     trees.values[0] += float(logits.mean())
     trees.weight.fill_(_SHARE)
+
+
+def _copy(tree: Any, trees: BoostedTrees, number: int) -> None:
+    """One of scikit-learn's trees as the tree of that number; it marks leaves by a child of -1."""
+    nodes = slice(tree.node_count)
+    itself = torch.arange(tree.node_count)
+    sides = [torch.from_numpy(side) for side in (tree.children_left, tree.children_right)]
+    trees.branches[number, nodes] = torch.stack([side.where(side >= 0, itself) for side in sides], 1)
+    trees.features[number, nodes] = torch.from_numpy(tree.feature).clamp(min=0)
+    trees.thresholds[number, nodes] = torch.from_numpy(tree.threshold).float()
+    trees.values[number, nodes] = torch.from_numpy(_RATE * tree.value[:, 0, 0]).float()
