@@ -63,8 +63,6 @@ def train(
     model = SneForPerformancePrediction(SneConfig(**config.model))
     if model.sne.statistics_encoder is not None:
         model.sne.statistics_encoder.fit(torch.cat([example.statistics for example in examples["train"]]))
-    if model.trees is not None:
-        grow(model.trees, examples["train"], config.seed)
     kind = model.config.loss
     per_process = max(1, config.batch_size // accelerator.num_processes)
     steps = max(1, len(examples["train"]) // (per_process * accelerator.num_processes))
@@ -100,6 +98,10 @@ def train(
     accelerator.wait_for_everyone()
     accelerator.free_memory()  # what it holds it would save with the next training's state
     best: SneForPerformancePrediction = SneForPerformancePrediction.from_pretrained(output / BEST)
+    if best.trees is not None:
+        # Not before: with them the first epoch ranks nearly as well as any, and would be kept with a head that has
+        # learned nothing.
+        grow(best.trees, examples["train"], config.seed)
     best.to(accelerator.device)
     return best
 

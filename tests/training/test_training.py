@@ -17,7 +17,7 @@ from hf_sne.training.config import TrainingConfig, TrainingConfigError
 from hf_sne.training.examples import ExampleMaker
 from hf_sne.training.experiment import Experiment, run_experiment
 from hf_sne.training.losses import invariance_loss
-from hf_sne.training.trainer import predict, train
+from hf_sne.training.trainer import BEST, predict, train
 from hf_sne.weights.symmetry import hidden_units
 from hf_sne.zoo.read import read_zoo
 
@@ -131,6 +131,12 @@ def test_the_same_seed_gives_the_same_model_and_another_does_not(experiment, tmp
         scores.append(predict(model, experiment.maker, _of(experiment, "test", "digits-mlp"))[0])
     assert np.array_equal(scores[0], scores[1])
     assert not np.array_equal(scores[0], scores[2])
+
+
+def test_trees_have_no_say_in_which_epoch_is_the_best(experiment, tmp_path):
+    model, _ = _train(experiment, tmp_path, epochs=2)
+    assert float(model.trees.weight) == 0.5
+    assert float(SneForPerformancePrediction.from_pretrained(tmp_path / BEST).trees.weight) == 0
 
 
 def test_the_invariance_term_earns_invariance(experiment, tmp_path):

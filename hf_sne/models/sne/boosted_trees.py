@@ -17,7 +17,7 @@ class BoostedTrees(nn.Module):
     """Regression trees that are added up (Friedman 2001), from pooled statistics [b, i] to logits [b].
 
     Trees find thresholds that few networks suffice to tell, and err elsewhere than what gradients teach. They are
-    grown before the encoder is trained (:mod:`hf_sne.training.growing`), and saved with it as buffers: of t trees of n
+    grown once the encoder is trained (:mod:`hf_sne.training.growing`), and saved with it as buffers: of t trees of n
     nodes the statistic ``features`` [t, n] that a node asks for, its ``thresholds`` [t, n], the ``branches`` [t, n, 2]
     that values up to it and above it take, a leaf leading to itself, and the ``values`` [t, n] of leaves. ``weight``
     [1] is the trees' share of the predictor's logit, 0 until they are grown.
