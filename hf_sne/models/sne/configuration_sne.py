@@ -142,10 +142,7 @@ class SneConfig(PreTrainedConfig):  # type: ignore[misc]
             raise ValueError(f"statistics names {unknown[0]!r}, must be of {', '.join(STATISTICS)}")
         positive: tuple[str, ...] = ("chunk_size", "hidden_size", "element_size", "max_neurons", "max_chunks_per_batch")
         positive += ("num_set_layers", "num_heads", "num_inducing", "statistics_bins", "head_members")
-        for name in positive:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
-        for name, least in (("num_trees", 0), ("tree_leaves", 2)):
+        for name, least in {**dict.fromkeys(positive, 1), "num_trees": 0, "tree_leaves": 2}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least {least}")
         for name in ("hidden_size", "element_size"):

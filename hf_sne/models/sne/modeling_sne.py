@@ -158,7 +158,8 @@ class SneModel(SnePreTrainedModel):
         pooled = None
         if self.statistics_encoder is not None:
             layers = layers + self.statistics_encoder(structure["layer_statistics"], index.networks)
-            pooled = pool_statistics(structure["layer_statistics"], index.networks)
+            if self.config.num_trees:
+                pooled = pool_statistics(structure["layer_statistics"], index.networks)
         return SneOutput(
             network_embedding=self.network_encoder(layers, index.networks),
             layer_embeddings=layers,
